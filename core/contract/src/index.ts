@@ -1,0 +1,12 @@
+export { ERRORS, type ErrorCode, isTowlineError, TowlineError, toTowlineError } from '@towline/protocol';
+export type * from './api.ts';
+export type * from './audit.ts';
+export type * from './auth.ts';
+export type * from './link.ts';
+export * from './model.ts';
+export * from './plugin.ts';
+export type * from './store.ts';
+export type * from './stream-cli.ts';
+export type * from './stream-device.ts';
+export type * from './stream-relay.ts';
+export type * from './transport.ts';

@@ -1,0 +1,159 @@
+import type { DeviceId, KeyId, RegistrationId, Scope, SessionId } from '@towline/protocol';
+import type { ApiKey, AuditRecord, Device, OpenSession, Registration, Revocation, UnixMs } from './model.ts';
+import type { SYSTEM_SCOPE } from './system-scope.ts';
+
+/**
+ * On whose behalf a store is asked: the scopes of the caller, or the kernel itself. The store filters in the
+ * database: an object outside the scopes is answered exactly as one that does not exist.
+ */
+export type Caller = readonly Scope[] | typeof SYSTEM_SCOPE;
+
+/** Asks for one page. */
+export interface PageRequest {
+  /** `next` of the page before; absent for the first. Opaque; one that the store did not make is `invalid_request`. */
+  readonly cursor?: string;
+  /** 1 to 500. */
+  readonly limit: number;
+}
+
+/** One page. Stable under insertion: no item is seen twice or left out that was there all the time. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Cursor of the next page, or null after the last. */
+  readonly next: string | null;
+}
+
+/** Fields that an update may change. */
+export type DeviceChange = Partial<Pick<Device, 'name' | 'owner' | 'facts' | 'publicKey' | 'fingerprint'>>;
+/** How a registration is decided. */
+export type RegistrationDecision = Pick<Registration, 'state'> &
+  Required<Pick<Registration, 'decidedAt' | 'decidedBy'>> &
+  Pick<Registration, 'reason'>;
+
+/** Enrolled devices. */
+export interface DeviceRepository {
+  get(id: DeviceId, caller: Caller): Promise<Device | null>;
+  /** In the order of their ids. `name`: exact; `idPrefix`: ids that begin so. */
+  list(
+    filter: { readonly name?: string; readonly idPrefix?: string; readonly owner?: Scope },
+    page: PageRequest,
+    caller: Caller,
+  ): Promise<Page<Device>>;
+  /** Adds a device with revision 1. False when the id exists; nothing is changed then. */
+  insert(device: Device): Promise<boolean>;
+  /** Changes a device of that revision. @throws TowlineError `store_conflict` for another revision, `not_found`. */
+  update(id: DeviceId, change: DeviceChange, revision: number, caller: Caller): Promise<Device>;
+  /** Notes a sign of life. Does not touch the revision; a device that is gone is no error. */
+  touch(id: DeviceId, seen: { readonly at: UnixMs; readonly address: string }): Promise<void>;
+  /**
+   * Removes the device, revokes all its keys and appends a revocation of kind `device`, all or nothing.
+   * False when there is none that the caller may see.
+   */
+  remove(id: DeviceId, revocation: Omit<Revocation, 'number' | 'kind' | 'id'>, caller: Caller): Promise<boolean>;
+}
+
+/** Requests to enrol. */
+export interface RegistrationRepository {
+  get(id: RegistrationId, caller: Caller): Promise<Registration | null>;
+  /** The newest request for this device id that has not expired at `now`, whatever its state. For the kernel only. */
+  findByDevice(deviceId: DeviceId, now: UnixMs): Promise<Registration | null>;
+  /** Pending ones that have not expired at `now`, oldest first. */
+  listPending(filter: { readonly owner?: Scope; readonly now: UnixMs }, page: PageRequest, caller: Caller): Promise<Page<Registration>>;
+  /** How many are pending and not expired, for one owner or from one address. */
+  countPending(filter: { readonly owner: Scope } | { readonly address: string }, now: UnixMs): Promise<number>;
+  /** Adds a request with revision 1. False when the id exists. */
+  insert(registration: Registration): Promise<boolean>;
+  /** Decides a request that is still pending. Null when it was decided before: exactly one caller wins. @throws `not_found`. */
+  decide(id: RegistrationId, decision: RegistrationDecision, caller: Caller): Promise<Registration | null>;
+  /** Deletes requests that expired before `before`; answers how many. */
+  deleteExpired(before: UnixMs): Promise<number>;
+  /** Deletes every request for a device id. */
+  deleteForDevice(deviceId: DeviceId): Promise<void>;
+}
+
+/** API keys. */
+export interface KeyRepository {
+  get(id: KeyId, caller: Caller): Promise<ApiKey | null>;
+  /** In the order of their ids. */
+  list(
+    filter: { readonly kind?: ApiKey['kind']; readonly deviceId?: DeviceId; readonly includeRevoked?: boolean },
+    page: PageRequest,
+    caller: Caller,
+  ): Promise<Page<ApiKey>>;
+  /** Adds a key with revision 1. False when the id exists. */
+  insert(key: ApiKey): Promise<boolean>;
+  /** Sets the time of last use. May be lost in a crash; never moves back. */
+  touch(id: KeyId, at: UnixMs): Promise<void>;
+  /** Takes one use off an enrolment key. False when none is left; of two callers for the last one exactly one wins. */
+  spend(id: KeyId): Promise<boolean>;
+  /** Revokes a key and appends a revocation, all or nothing. False when there is none that the caller may see or it was revoked before. */
+  revoke(id: KeyId, revocation: Omit<Revocation, 'number' | 'kind' | 'id'>, caller: Caller): Promise<boolean>;
+  /** Revokes all other keys of a device, without revocation notices: the device moved on to the key it keeps. */
+  revokeOthersOfDevice(deviceId: DeviceId, keep: KeyId, at: UnixMs): Promise<void>;
+}
+
+/** Sessions that are open by the relay's knowledge. */
+export interface SessionRepository {
+  insert(session: OpenSession): Promise<boolean>;
+  get(id: SessionId, caller: Caller): Promise<OpenSession | null>;
+  /** In the order of their ids. */
+  list(filter: { readonly deviceId?: DeviceId }, page: PageRequest, caller: Caller): Promise<Page<OpenSession>>;
+  /** Forgets a session whose end is recorded. False when it was forgotten before: exactly one caller wins. */
+  remove(id: SessionId): Promise<boolean>;
+}
+
+/** What `audit` can be asked for. */
+export interface AuditFilter {
+  readonly deviceId?: DeviceId;
+  readonly session?: SessionId;
+  /** E-mail or id of the actor, exact. */
+  readonly actor?: string;
+  /** Exact action, or its first part (`session` finds `session.opened`). */
+  readonly action?: string;
+  /** Inclusive. */
+  readonly since?: UnixMs;
+  /** Exclusive. */
+  readonly until?: UnixMs;
+}
+
+/** The queryable trail. */
+export interface AuditRepository {
+  /** Number and hash of the last record, or null for an empty trail. */
+  head(): Promise<{ readonly number: number; readonly hash: string } | null>;
+  /** Appends records that continue the chain, all or nothing, durable when it resolves. @throws `store_conflict` when the head has moved. */
+  append(records: readonly AuditRecord[]): Promise<void>;
+  /** `descending`: newest first. */
+  list(filter: AuditFilter, order: 'ascending' | 'descending', page: PageRequest, caller: Caller): Promise<Page<AuditRecord>>;
+}
+
+/** What ended access, in order. */
+export interface RevocationRepository {
+  /** Number of the last one, 0 when there is none. */
+  last(): Promise<number>;
+  /** Those after a number, oldest first, at most 500. */
+  listAfter(number: number): Promise<readonly Revocation[]>;
+  deleteBefore(at: UnixMs): Promise<number>;
+}
+
+/** Small values of the relay itself: its id, its grant keys. */
+export interface MetaRepository {
+  get(name: string): Promise<string | null>;
+  /** Sets a value where the present one is `expected` (null: absent). False when it is another. */
+  compareAndSet(name: string, expected: string | null, value: string): Promise<boolean>;
+}
+
+/**
+ * A store plugin. Every method that changes something resolves when the change is durable.
+ * All may be called at the same time; each is atomic by itself. Failures are TowlineError `store_failed`.
+ */
+export interface Store {
+  readonly devices: DeviceRepository;
+  readonly registrations: RegistrationRepository;
+  readonly keys: KeyRepository;
+  readonly sessions: SessionRepository;
+  readonly audit: AuditRepository;
+  readonly revocations: RevocationRepository;
+  readonly meta: MetaRepository;
+  /** Resolves when the store can serve. @throws `store_failed`. */
+  ping(): Promise<void>;
+}

@@ -1,0 +1,37 @@
+import type { DeviceSession, JsonObject, SessionResult } from '@towline/protocol';
+import type { Clock, Log, StandardSchema } from './plugin.ts';
+
+/** What a device handler is told and given. */
+export interface DeviceContext {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Label of whoever opened the session, for the device's own log and the session's environment. */
+  readonly principal: string;
+  readonly device: { readonly id: string; readonly name: string };
+  /** User to run as; absent: as the runtime itself. Never absent when the runtime is root. */
+  readonly runAs: string | undefined;
+}
+
+/** A session that can begin: what the client is told, and what runs. */
+export interface PreparedSession {
+  /** Body of the `accepted` answer. */
+  readonly answer: JsonObject;
+  /**
+   * Serves the session until it is over. Must end soon after `session.signal` aborts, with everything it
+   * started ended. What it returns is sent as the result, after all output.
+   */
+  run(session: DeviceSession): Promise<SessionResult>;
+}
+
+/** Device half of a stream plugin. */
+export interface DeviceHandler<Body = unknown> {
+  /** Name used in device.yaml, as `shell`. */
+  readonly name: string;
+  readonly protocol: string;
+  /** Schema of the body the relay half built. */
+  readonly body: StandardSchema<Body>;
+  /** Whether it runs programs: a root runtime needs `run_as` to serve it. */
+  readonly runsPrograms: boolean;
+  /** Prepares a session; nothing is started before `run`. @throws TowlineError to refuse. */
+  prepare(body: Body, context: DeviceContext): Promise<PreparedSession>;
+}
