@@ -1,12 +1,16 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
 /** Names what was skipped and closes the run with one plain line: `N passed, N failed, N skipped`. */
+// biome-ignore lint/style/noDefaultExport: vitest loads reporters by their default export.
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
     const count = (state: string) => tests.filter((test) => test.result().state === state).length;
-    const brokenFiles = modules.filter((module) => module.state() === 'failed' && [...module.children.allTests('failed')].length === 0).length;
-    for (const test of tests.filter((test) => test.result().state === 'skipped')) console.log(`skipped: ${test.module.relativeModuleId} > ${test.fullName}`);
+    const brokenFiles = modules.filter(
+      (module) => module.state() === 'failed' && [...module.children.allTests('failed')].length === 0,
+    ).length;
+    for (const test of tests.filter((test) => test.result().state === 'skipped'))
+      console.log(`skipped: ${test.module.relativeModuleId} > ${test.fullName}`);
     console.log(`${count('passed')} passed, ${count('failed') + brokenFiles} failed, ${count('skipped')} skipped`);
   }
 }

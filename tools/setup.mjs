@@ -18,7 +18,10 @@ function headersOnThisMachine() {
   return version === process.version ? { npm_config_nodedir: '/usr' } : {};
 }
 
-const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).update(process.version).digest('hex');
+const wanted = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .update(process.version)
+  .digest('hex');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   run('npm', ['ci', '--no-audit', '--no-fund'], headersOnThisMachine());
   mkdirSync(join(root, 'node_modules'), { recursive: true });

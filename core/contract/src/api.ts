@@ -92,7 +92,7 @@ export interface ClaimRequest {
 
 /** Answer of a claim. A rejected or expired request is an error instead. */
 export type ClaimView =
-  | { readonly state: 'pending'; /** Ask again after so many milliseconds. */ readonly poll_ms: number }
+  | { readonly state: 'pending' /** Ask again after so many milliseconds. */; readonly poll_ms: number }
   | {
       readonly state: 'approved';
       readonly api_key: string;

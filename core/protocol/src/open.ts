@@ -60,7 +60,13 @@ export type DeviceOpen = ReturnType<typeof deviceOpen.decode>;
 export const openAnswer = defineMessage(
   'answer to an open message',
   z.discriminatedUnion('status', [
-    z.object({ status: z.literal('accepted'), received: position, body: jsonObject }),
+    z.object({
+      status: z.literal('accepted'),
+      received: position,
+      body: jsonObject,
+      /** Added by the relay on the way to the client. */
+      device: z.object({ id: idSchema, name: textSchema(255), fingerprint: textSchema(128) }).optional(),
+    }),
     z.object({ status: z.literal('refused'), code: textSchema(64), message: textSchema(1_000), hint: textSchema(1_000) }),
   ]),
   MAX_CONTROL_MESSAGE,

@@ -35,6 +35,6 @@ export interface ClientSession extends Session {
    * Rejects with `session_broken` when the stream ended without it, or with the error that ended it.
    */
   readonly result: Promise<SessionResult>;
-  /** Gives up: the device ends what the session runs. */
+  /** Gives up: the device ends what the session runs. Said by resetting the stream with `cancelled`. */
   cancel(): void;
 }
