@@ -1,0 +1,21 @@
+import type { Scope } from '@towline/protocol';
+import type { Fault, KeyPath } from '../faults/fault.ts';
+
+/** What a device serves and whom it belongs to, checked, with defaults filled in. */
+export interface DeviceConfig {
+  /** Absolute path of device.yaml; absent when there is none. */
+  readonly file?: string;
+  /** Origin of the relay, `https://HOST[:PORT]`. */
+  readonly relay?: string;
+  /** Scope under which the device asks to be enrolled. */
+  readonly owner?: Scope;
+  /** Name under which the device asks to be enrolled. */
+  readonly name?: string;
+  /** Names of the streams that the device serves, each once. */
+  readonly streams: readonly string[];
+  /** User that shells and commands run as. */
+  readonly runAs?: string;
+  readonly limits: { /** Sessions that may live at once. */ readonly sessions: number };
+  /** A fault with the file and line of a path. */
+  faultAt(path: KeyPath, expected: string, found?: string): Fault;
+}

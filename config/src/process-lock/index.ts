@@ -1,0 +1,1 @@
+export { acquireProcessLock, type ProcessLock, type ProcessLockOptions, withProcessLock } from './acquire-process-lock.ts';

@@ -1,0 +1,27 @@
+import type { ConfigFlag, ConfigVariable } from '../reading/overlay.ts';
+
+/** Variables that the relay reads itself. They win over the file. */
+export const RELAY_VARIABLES: readonly ConfigVariable[] = Object.freeze([
+  { name: 'TOWLINE_HOST', path: ['server', 'host'] },
+  { name: 'TOWLINE_PORT', path: ['server', 'port'] },
+  { name: 'TOWLINE_DATA', path: ['data'] },
+  { name: 'TOWLINE_LOG_LEVEL', path: ['log_level'] },
+  { name: 'TOWLINE_ADMIN_EMAILS', aliases: ['ADMIN_EMAILS'], path: ['admin_emails'], list: true },
+  { name: 'TOWLINE_FORWARD_SECRET', aliases: ['FORWARD_SECRET'], path: ['forward_secret'], secret: true },
+]);
+
+/** Values of the command line. They win over variables and file. */
+export interface RelayFlags {
+  readonly host?: string;
+  readonly port?: string | number;
+  readonly data?: string;
+}
+
+/** The flags with the keys that they stand for. */
+export function relayFlags(flags: RelayFlags): readonly ConfigFlag[] {
+  return [
+    { name: '--host', path: ['server', 'host'], value: flags.host },
+    { name: '--port', path: ['server', 'port'], value: flags.port },
+    { name: '--data', path: ['data'], value: flags.data },
+  ];
+}
