@@ -1,0 +1,48 @@
+import type { TLSSocket } from 'node:tls';
+import type { TrustSettings } from '@towline/contract';
+import { isTowlineError } from '@towline/protocol';
+import { connectVerified } from './connect-verified.ts';
+import { CONNECT_TIMEOUT_MS } from './open-tls.ts';
+import { type ResolvedTrust, resolveTrust } from './resolve-trust.ts';
+
+/** How connections to one relay are made. */
+export interface ConnectorOptions {
+  readonly relay: URL;
+  readonly trust: TrustSettings;
+  /** Where SSL_CERT_FILE is looked up, usually `process.env`. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** Called for each connection that is not verified (TOWLINE_TRUST_INVALID_CERT). */
+  readonly warn: (text: string) => void;
+  /** 10 s by default. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** Makes verified connections to one relay. */
+export interface RelayConnector {
+  /** See {@link connectVerified}. */
+  connect(signal: AbortSignal): Promise<TLSSocket>;
+}
+
+/** Makes a connector that reads roots, or probes a pinned relay, once for all its connections. */
+export function createRelayConnector(options: ConnectorOptions): RelayConnector {
+  const { relay, warn, connectTimeoutMs: timeoutMs = CONNECT_TIMEOUT_MS } = options;
+  let known: ResolvedTrust | undefined;
+
+  async function connectAnew(signal: AbortSignal): Promise<TLSSocket> {
+    known = await resolveTrust({ relay, settings: options.trust, environment: options.environment, timeoutMs, signal });
+    return connectVerified({ relay, trust: known, warn, timeoutMs, signal });
+  }
+
+  return {
+    async connect(signal) {
+      if (known === undefined) return connectAnew(signal);
+      try {
+        return await connectVerified({ relay, trust: known, warn, timeoutMs, signal });
+      } catch (error) {
+        // The relay may have renewed the certificate of its CA, with the same key.
+        if (!known.pinned || !isTowlineError(error) || error.code !== 'relay_untrusted') throw error;
+        return connectAnew(signal);
+      }
+    },
+  };
+}

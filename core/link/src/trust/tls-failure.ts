@@ -1,0 +1,61 @@
+import { isTowlineError, TowlineError } from '@towline/protocol';
+import type { RelayAddress } from '../relay-url.ts';
+
+const UNKNOWN_CA = 'is signed by a CA that is not trusted here';
+const SELF_SIGNED = 'is signed by itself and not trusted here';
+const CLOCK_HINT = 'Renew it at the relay; if it is in order there, check the clock of this machine.';
+
+/** Verdicts of OpenSSL by the names Node gives them. */
+const VERDICTS: Readonly<Record<string, readonly [what: string, hint?: string]>> = Object.freeze({
+  UNABLE_TO_GET_ISSUER_CERT: [UNKNOWN_CA],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: [UNKNOWN_CA],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: [UNKNOWN_CA],
+  SELF_SIGNED_CERT_IN_CHAIN: [UNKNOWN_CA],
+  DEPTH_ZERO_SELF_SIGNED_CERT: [SELF_SIGNED],
+  CERT_HAS_EXPIRED: ['has expired, or that of its CA has', CLOCK_HINT],
+  CERT_NOT_YET_VALID: ['is not valid yet, or that of its CA is not', CLOCK_HINT],
+  CERT_SIGNATURE_FAILURE: ['bears a signature that is not by its CA'],
+  CERT_REVOKED: ['was revoked'],
+  INVALID_CA: ['is signed by a certificate that is not a CA'],
+  INVALID_PURPOSE: ['is not made for servers'],
+  PATH_LENGTH_EXCEEDED: ['has a chain longer than its CA allows'],
+});
+
+/** Errors of sockets and name look-up. */
+const NETWORK: Readonly<Record<string, (address: RelayAddress) => string>> = Object.freeze({
+  ENOTFOUND: ({ host }: RelayAddress) => `The name ${host} is not known to DNS.`,
+  EAI_AGAIN: ({ host }: RelayAddress) => `DNS did not answer for the name ${host}.`,
+  ECONNREFUSED: ({ host, port }: RelayAddress) => `${host} refuses connections on port ${port}.`,
+  ETIMEDOUT: ({ host, port }: RelayAddress) => `${host} port ${port} did not answer.`,
+  EHOSTUNREACH: ({ host }: RelayAddress) => `There is no way to ${host}: host unreachable.`,
+  ENETUNREACH: ({ host }: RelayAddress) => `There is no way to ${host}: network unreachable.`,
+  ECONNRESET: ({ host, port }: RelayAddress) => `${host} port ${port} closed the connection.`,
+  EPIPE: ({ host, port }: RelayAddress) => `${host} port ${port} closed the connection.`,
+});
+
+/** The error of a failed handshake in words. `verdict` is what OpenSSL said about the certificate, if it came to that. */
+export function explainTlsFailure(error: Error, verdict: unknown, address: RelayAddress): TowlineError {
+  if (isTowlineError(error)) return error;
+  if (verdict) return explainVerdict(String(verdict), error);
+  return explainNetworkError(error, address);
+}
+
+/** An error of a connection to the relay in words: DNS, sockets, or a peer that does not speak TLS. */
+export function explainNetworkError(error: Error, address: RelayAddress): TowlineError {
+  const code = String((error as NodeJS.ErrnoException).code ?? '');
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) return explainProtocol(error, code, address);
+  const text = NETWORK[code]?.(address) ?? `${address.host} port ${address.port} cannot be reached (${code || 'connection failed'}).`;
+  return new TowlineError('relay_unreachable', text, { cause: error });
+}
+
+function explainVerdict(verdict: string, cause: Error): TowlineError {
+  const [what, hint] = VERDICTS[verdict] ?? [`did not pass verification (${verdict})`];
+  return new TowlineError('relay_untrusted', `The certificate of the relay ${what}.`, { cause, ...(hint ? { hint } : {}) });
+}
+
+/** An alert comes from a peer that speaks TLS; anything else is one that does not. */
+function explainProtocol(cause: Error, code: string, { host, port }: RelayAddress): TowlineError {
+  const alert = /ALERT|UNSUPPORTED_PROTOCOL|NO_CIPHERS/i.test(`${code} ${cause.message}`);
+  if (!alert) return new TowlineError('relay_not_towline', `What answers on ${host} port ${port} does not speak TLS.`, { cause });
+  return new TowlineError('relay_not_towline', `${host} port ${port} cannot agree on TLS 1.2 or newer with modern ciphers.`, { cause });
+}
