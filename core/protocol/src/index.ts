@@ -1,6 +1,8 @@
 export * from './api-key.ts';
 export * from './control.ts';
+export * from './defined.ts';
 export * from './device-key.ts';
+export * from './device-name.ts';
 export * from './errors/catalogue.ts';
 export * from './errors/towline-error.ts';
 export * from './framing.ts';
@@ -9,6 +11,8 @@ export * from './grant/grant-keys.ts';
 export * from './ids.ts';
 export * from './json.ts';
 export * from './limits.ts';
+export * from './link/frame-decoder.ts';
+export * from './link/frames.ts';
 export * from './open.ts';
 export * from './schema.ts';
 export * from './scope.ts';

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { isErrorCode } from './errors/catalogue.ts';
 import { fromPublicError, type PublicError, type TowlineError } from './errors/towline-error.ts';
+import type { JsonObject } from './json.ts';
 import { MAX_CONTROL_MESSAGE, MAX_OPEN_MESSAGE, MAX_STREAM_HEAD } from './limits.ts';
 import { defineMessage, idSchema, protocolNameSchema, textSchema } from './schema.ts';
 
-const jsonObject = z.record(z.string().max(128), z.json());
+const jsonObject = z.record(z.string().max(128), z.json()) as unknown as z.ZodType<JsonObject>;
 const position = z.int().min(0);
 
 /**

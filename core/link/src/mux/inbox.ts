@@ -1,0 +1,62 @@
+/** Parts below this many bytes are copied: a view of them would keep the whole read they came with alive. */
+const COPY_BELOW_BYTES = 4_096;
+const FIRST_BLOCK_BYTES = 64;
+const LARGEST_BLOCK_BYTES = 16_384;
+
+/**
+ * Bytes of one stream that arrived and were not taken yet. A peer that sends a byte at a time costs memory in
+ * proportion to its bytes: small parts are gathered in blocks, whatever reads they came with.
+ */
+export class Inbox {
+  #chunks: Buffer[] = [];
+  #block: Buffer | null = null;
+  #blockUsed = 0;
+  #bytes = 0;
+
+  /** Bytes held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  append(part: Buffer): void {
+    this.#bytes += part.length;
+    if (part.length < COPY_BELOW_BYTES) return this.#gather(part);
+    this.#seal();
+    this.#chunks.push(part);
+  }
+
+  /** The oldest bytes held, or null. */
+  shift(): Buffer | null {
+    if (this.#chunks.length === 0) this.#seal();
+    const chunk = this.#chunks.shift();
+    if (chunk === undefined) return null;
+    this.#bytes -= chunk.length;
+    return chunk;
+  }
+
+  clear(): void {
+    this.#chunks = [];
+    this.#block = null;
+    this.#blockUsed = 0;
+    this.#bytes = 0;
+  }
+
+  #gather(part: Buffer): void {
+    if (!this.#block || this.#blockUsed + part.length > this.#block.length) this.#beginBlock(part.length);
+    this.#block!.set(part, this.#blockUsed);
+    this.#blockUsed += part.length;
+  }
+
+  /** Blocks double while nobody reads, so that one key press costs little and a thousand cost few objects. */
+  #beginBlock(atLeast: number): void {
+    const wanted = this.#block ? Math.min(this.#block.length * 2, LARGEST_BLOCK_BYTES) : FIRST_BLOCK_BYTES;
+    this.#seal();
+    this.#block = Buffer.allocUnsafeSlow(Math.max(wanted, atLeast));
+  }
+
+  #seal(): void {
+    if (this.#block && this.#blockUsed > 0) this.#chunks.push(this.#block.subarray(0, this.#blockUsed));
+    this.#block = null;
+    this.#blockUsed = 0;
+  }
+}
