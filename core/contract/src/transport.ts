@@ -21,7 +21,7 @@ export interface RelayTransport {
   upgrade?(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Duplex>;
 }
 
-/** What is believed when a relay is dialled. Exactly one of the three is in force: pin, then CA, then the system's roots. */
+/** What is believed when a relay is dialled: the pinned key alone where there is one, else the system's roots and `ca`. */
 export interface TrustSettings {
   /** `sha256:<hex>` of the public key (SPKI) of the relay's CA. */
   readonly fingerprint?: string;

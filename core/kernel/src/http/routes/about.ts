@@ -1,0 +1,34 @@
+import type { LoginMethod, Store } from '@towline/contract';
+import { type HttpServer, principalOf } from '../server.ts';
+import { meView } from '../views.ts';
+
+/** What the routes about the relay itself work with. */
+export interface AboutParts {
+  readonly store: Store;
+  readonly loginMethods: readonly LoginMethod[];
+  /** False while the relay drains. */
+  readonly serving: () => boolean;
+}
+
+/** Routes about the relay and about whoever asks. */
+export function aboutRoutes(app: HttpServer, parts: AboutParts): void {
+  const anyone = { config: { access: 'anyone' as const } };
+
+  app.get('/healthz', anyone, () => ({ status: 'ok' }));
+
+  app.get('/readyz', anyone, async (_request, reply) => {
+    const ready =
+      parts.serving() &&
+      (await parts.store.ping().then(
+        () => true,
+        () => false,
+      ));
+    return reply.status(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not_ready' });
+  });
+
+  app.get('/openapi.json', { config: { access: 'anyone' }, schema: { hide: true } }, () => app.swagger());
+
+  app.get('/v1/login-methods', anyone, () => ({ items: parts.loginMethods, next: null }));
+
+  app.get('/v1/me', (request) => meView(principalOf(request)));
+}

@@ -1,0 +1,91 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Server } from 'node:https';
+import rateLimit from '@fastify/rate-limit';
+import swagger from '@fastify/swagger';
+import { type Log, type Principal, TowlineError } from '@towline/contract';
+import { TLS_POLICY } from '@towline/link';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import fastifyPlugin from 'fastify-plugin';
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Authenticator } from '../access/authenticate.ts';
+import { answerError, answerNotFound } from './errors.ts';
+
+/** Largest body of a request, bytes: ours are small objects. */
+const MAX_BODY = 262_144;
+/** Time for a TLS handshake and for the head of a request, milliseconds: whoever is slower is not served. */
+const STRANGER_DEADLINE_MS = 5_000;
+/** The HTTP edge, typed for zod schemas. */
+export type HttpServer = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
+
+/** How a route lets requests in. */
+export type RouteAccess = 'user' | 'device' | 'anyone';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Who may call the route at all: holders of a user credential unless it says otherwise. */
+    access?: RouteAccess;
+  }
+  interface FastifyRequest {
+    /** Who asks; null on routes for anyone when no credential came. */
+    principal: Principal | null;
+  }
+}
+
+/** What the edge works with. */
+export interface HttpSettings {
+  readonly authenticator: Authenticator;
+  readonly log: Log;
+  readonly trustedProxies: readonly string[];
+  /** Certificate chain and key, PEM; null without TLS (loopback only). */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+}
+
+/** Makes the edge, without routes and not yet listening. */
+export async function createHttpServer(settings: HttpSettings): Promise<HttpServer> {
+  const { tls } = settings;
+  const app = Fastify({
+    ...(tls === null ? {} : { https: { ...TLS_POLICY, ...tls, honorCipherOrder: true, handshakeTimeout: STRANGER_DEADLINE_MS } }),
+    logger: false,
+    bodyLimit: MAX_BODY,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 120_000,
+    trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
+    routerOptions: { maxParamLength: 512 },
+    // Links end before the server closes; what is idle then may go.
+    forceCloseConnections: 'idle',
+  } as Parameters<typeof Fastify>[0]) as unknown as HttpServer;
+  app.server.headersTimeout = STRANGER_DEADLINE_MS;
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler((error, _request, reply) => answerError(error, reply, settings.log));
+  app.setNotFoundHandler((_request, reply) => answerNotFound(reply));
+  await app.register(fastifyPlugin((instance) => decorate(instance as unknown as HttpServer, settings.authenticator)));
+  await app.register(rateLimit, { global: false, errorResponseBuilder: () => new TowlineError('rate_limited') });
+  await app.register(swagger, {
+    openapi: { openapi: '3.1.0', info: { title: 'Towline relay', version: '1' } },
+    transform: jsonSchemaTransform,
+  });
+  return app;
+}
+
+/** The principal of a request on a route that is not for anyone. */
+export function principalOf(request: FastifyRequest): Principal {
+  if (request.principal === null) throw new TowlineError('unauthenticated');
+  return request.principal;
+}
+
+async function decorate(app: HttpServer, authenticator: Authenticator): Promise<void> {
+  app.decorateRequest('principal', null);
+  app.addHook('onRequest', async (request) => {
+    const access = request.routeOptions.config.access ?? 'user';
+    if (access === 'anyone' && !hasCredential(request)) return;
+    const principal = await authenticator.authenticate(request.headers, AbortSignal.timeout(10_000));
+    request.principal = principal;
+    if (access === 'user' && principal.kind !== 'user') throw new TowlineError('key_wrong_kind', 'This needs the credential of a user.');
+    if (access === 'device' && principal.kind !== 'device') throw new TowlineError('key_wrong_kind', 'This needs the API key of a device.');
+  });
+}
+
+function hasCredential({ headers }: FastifyRequest): boolean {
+  return headers.authorization !== undefined || headers['x-api-key'] !== undefined;
+}

@@ -1,0 +1,51 @@
+import type { Device, Link } from '@towline/contract';
+import type { DeviceId, ErrorCode, RelayToDevice } from '@towline/protocol';
+
+/** A device's live connection, after it proved who it is. */
+export interface DeviceLink {
+  readonly device: Device;
+  /** Id of the API key it linked with; changes when the key is rotated. */
+  keyId: string;
+  readonly link: Link;
+  readonly transport: string;
+  readonly address: string;
+  /** Unix time, milliseconds. */
+  readonly since: number;
+  /** Random per start of the runtime. */
+  readonly instance: string;
+  readonly hostname: string;
+  /** Protocols the device said it serves. */
+  readonly serves: readonly string[];
+  /** Nonce of this link, which grants name. */
+  readonly nonce: string;
+  send(message: RelayToDevice): void;
+  /** Tells the device why, then closes the link. */
+  dismiss(code: ErrorCode, message: string): Promise<void>;
+}
+
+/** Which device is on which link of this relay. */
+export interface DeviceRegistry {
+  /** Puts a link in the place of the device's present one, in one step, and answers that one. */
+  replace(next: DeviceLink): DeviceLink | null;
+  /** Takes a link out, unless another is in its place already: a late close never unregisters a newer link. */
+  remove(link: DeviceLink): boolean;
+  get(id: DeviceId): DeviceLink | null;
+  all(): DeviceLink[];
+}
+
+/** Makes an empty registry. */
+export function createDeviceRegistry(): DeviceRegistry {
+  const links = new Map<DeviceId, DeviceLink>();
+  return {
+    replace(next) {
+      const previous = links.get(next.device.id) ?? null;
+      links.set(next.device.id, next);
+      return previous;
+    },
+    remove(link) {
+      return links.get(link.device.id) === link && links.delete(link.device.id);
+    },
+    get: (id) => links.get(id) ?? null,
+    all: () => [...links.values()],
+  };
+}

@@ -1,0 +1,129 @@
+import { type ByteStream, type Clock, type Log, TowlineError, toTowlineError } from '@towline/contract';
+import { type ControlChannel, createControlChannel, watchLiveness } from '@towline/link';
+import {
+  AUTHENTICATION_DEADLINE_MS,
+  type ClientToRelay,
+  CONTROL_PROTOCOL,
+  clientToRelay,
+  decodeJson,
+  MAX_OPEN_MESSAGE,
+  PROTOCOL_LEVEL,
+  type RelayToClient,
+  relayToClient,
+} from '@towline/protocol';
+import type { ClientLink, ClientRegistry } from './clients.ts';
+import type { AcceptedLink } from './serve-device.ts';
+
+/** What serving clients works with. */
+export interface ClientServing {
+  readonly clients: ClientRegistry;
+  /** Whether the credential that the link came with still stands. @throws TowlineError when not. */
+  readonly recheck: (accepted: AcceptedLink) => Promise<void>;
+  /** Serves a stream that is not the control stream. */
+  readonly serveStream: (stream: ByteStream, accepted: AcceptedLink) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+type ClientControl = ControlChannel<RelayToClient, ClientToRelay>;
+
+/** Serves a client's link until it is over. Never rejects. */
+export async function serveClient(parts: ClientServing, accepted: AcceptedLink): Promise<void> {
+  const { link, principal, peer } = accepted;
+  const control = createDeferred<ClientControl>();
+  const clientLink: ClientLink = {
+    principal,
+    link,
+    address: peer.address,
+    async dismiss(code, message) {
+      await sayGoodbye(control.promise, new TowlineError(code, message));
+      await link.close(code, message);
+    },
+  };
+  parts.clients.add(clientLink);
+  try {
+    link.onStream((stream) => takeStream(parts, { accepted, control }, stream));
+    await parts.recheck(accepted);
+    const channel = await withDeadline(control.promise);
+    const stop = watchLiveness(link, channel);
+    await link.closed;
+    stop();
+  } catch (thrown) {
+    const error = toTowlineError(thrown);
+    parts.log.warn('a client was not served', {
+      principal: principal.label,
+      address: peer.address,
+      code: error.code,
+      detail: error.detail,
+    });
+    await clientLink.dismiss(error.code, error.message);
+  } finally {
+    parts.clients.delete(clientLink);
+  }
+}
+
+interface Deferred<Value> {
+  readonly promise: Promise<Value>;
+  readonly resolve: (value: Value) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Taking {
+  readonly accepted: AcceptedLink;
+  readonly control: Deferred<ClientControl>;
+}
+
+/** Promise.withResolvers, which Node 20 lacks; a rejection that nobody waits for is no fault. */
+function createDeferred<Value>(): Deferred<Value> {
+  let settle!: Pick<Deferred<Value>, 'resolve' | 'reject'>;
+  const promise = new Promise<Value>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  promise.catch(() => {});
+  return { promise, ...settle };
+}
+
+function takeStream(parts: ClientServing, { accepted, control }: Taking, stream: ByteStream): void {
+  stream.on('error', () => {});
+  if (!isControl(stream)) {
+    parts.serveStream(stream, accepted).catch((error: unknown) => parts.log.error('a stream could not be served', { error }));
+    return;
+  }
+  const channel = createControlChannel<RelayToClient, ClientToRelay>(stream, { encode: relayToClient, decode: clientToRelay });
+  channel
+    .next(AbortSignal.timeout(AUTHENTICATION_DEADLINE_MS))
+    .then((hello) => {
+      if (hello.type !== 'hello') throw new TowlineError('protocol_error', 'The client sent something else than its hello.');
+      channel.send({
+        type: 'welcome',
+        level: PROTOCOL_LEVEL,
+        time_ms: parts.clock.now(),
+        principal: accepted.principal.label.slice(0, 320),
+      });
+      control.resolve(channel);
+    })
+    .catch((error: unknown) => control.reject(error));
+}
+
+function isControl(stream: ByteStream): boolean {
+  try {
+    const head = decodeJson(stream.head, MAX_OPEN_MESSAGE) as { readonly protocol?: unknown } | null;
+    return head?.protocol === CONTROL_PROTOCOL;
+  } catch {
+    return false;
+  }
+}
+
+async function withDeadline(control: Promise<ClientControl>): Promise<ClientControl> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new TowlineError('timeout', 'The client opened no control stream.')), AUTHENTICATION_DEADLINE_MS);
+  });
+  return Promise.race([control, late]).finally(() => clearTimeout(timer));
+}
+
+async function sayGoodbye(control: Promise<ClientControl>, error: TowlineError): Promise<void> {
+  // Only where a control stream stands already: a link is not kept open to wait for one.
+  const channel = await Promise.race([control, Promise.resolve(null)]).catch(() => null);
+  channel?.send({ type: 'goodbye', ...error.toPublic() });
+}

@@ -1,0 +1,77 @@
+import type { RelayConfig } from '@towline/config/relay';
+import type { AuditEvent, ByteStream, Clock, Log } from '@towline/contract';
+import { TowlineError } from '@towline/contract';
+import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
+import { createAuthenticator } from '../access/authenticate.ts';
+import type { GrantRingHolder } from '../grants/watch-ring.ts';
+import { aboutRoutes } from '../http/routes/about.ts';
+import { auditRoutes } from '../http/routes/audit.ts';
+import { deviceRoutes } from '../http/routes/devices.ts';
+import { registrationRoutes } from '../http/routes/registrations.ts';
+import { sessionRoutes } from '../http/routes/sessions.ts';
+import { createHttpServer, type HttpServer } from '../http/server.ts';
+import { linkUpgrades } from '../http/upgrade.ts';
+import type { StartedPlugins } from '../life-cycle.ts';
+import type { ClientRegistry } from '../links/clients.ts';
+import type { DeviceRegistry } from '../links/registry.ts';
+import type { RevocationWatch } from '../links/revocation-watch.ts';
+import { serveClient } from '../links/serve-client.ts';
+import { type AcceptedLink, serveDevice } from '../links/serve-device.ts';
+import { serveOpening } from '../sessions/gateway.ts';
+import type { SessionLedger } from '../sessions/ledger.ts';
+
+/** Everything that has started when the edge opens. */
+export interface EdgeParts {
+  readonly config: RelayConfig;
+  readonly plugins: StartedPlugins;
+  readonly audit: (event: AuditEvent) => Promise<void>;
+  readonly relayId: string;
+  readonly grants: GrantRingHolder;
+  readonly registry: DeviceRegistry;
+  readonly clients: ClientRegistry;
+  readonly ledger: SessionLedger;
+  readonly watch: RevocationWatch;
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  readonly serving: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The HTTP edge with all routes, not yet listening. */
+export async function openEdge(parts: EdgeParts): Promise<HttpServer> {
+  const { config, plugins, log, registry } = parts;
+  const { store, providers } = plugins;
+  const authenticator = createAuthenticator(providers, config.adminEmails);
+  const app = await createHttpServer({ authenticator, log, trustedProxies: config.server.trustedProxies, tls: parts.tls });
+  const enrolment = { ...parts, store, limits: config.enrolment, grantKeys: () => parts.grants.ring.published };
+  const loginMethods = providers.flatMap(({ provider }) => provider.loginMethod ?? []);
+  aboutRoutes(app, { store, loginMethods, serving: parts.serving });
+  registrationRoutes(app, { ...enrolment, registry });
+  deviceRoutes(app, { ...enrolment, registry, enforce: () => parts.watch.look() });
+  sessionRoutes(app, { store, registry });
+  auditRoutes(app, { store });
+  linkUpgrades(app, { transports: plugins.transports, log, ...linkServing(parts) });
+  return app;
+}
+
+function linkServing(parts: EdgeParts) {
+  const { plugins, registry, clients, ledger, audit, clock, log, relayId, grants } = parts;
+  const { store, streams } = plugins;
+  const handlers = new Map(streams.map(({ name, handler }) => [handler.protocol, { name, handler }]));
+  const gateway = { store, registry, ledger, audit, handlers, grants: () => grants.ring, clock, log };
+  const serveStream = (stream: ByteStream, { principal, peer }: AcceptedLink) =>
+    serveOpening(gateway, stream, { principal, address: peer.address });
+  const recheck = ({ principal }: AcceptedLink) => refuseRevokedKey(parts, principal.keyId);
+  return {
+    serveDevice: (accepted: AcceptedLink) =>
+      serveDevice({ relayId, store, registry, ledger, audit, grantKeys: () => grants.ring.published, clock, log }, accepted),
+    serveClient: (accepted: AcceptedLink) => serveClient({ clients, recheck, serveStream, clock, log }, accepted),
+  };
+}
+
+/** A revocation between the request and the link's place among the live ones would have missed it: look again. */
+async function refuseRevokedKey({ plugins }: EdgeParts, keyId: AcceptedLink['principal']['keyId']): Promise<void> {
+  if (keyId === undefined) return;
+  const key = await plugins.store.keys.get(keyId, SYSTEM_SCOPE);
+  if (key === null || key.revokedAt !== undefined) throw new TowlineError('key_revoked');
+}

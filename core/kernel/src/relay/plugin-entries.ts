@@ -1,0 +1,34 @@
+import type { PluginEntry as ConfigEntry, RelayConfig } from '@towline/config/relay';
+import type { PluginKind } from '@towline/contract';
+import type { ConfigPlace, PluginEntry, PluginSources } from '../plugins/index.ts';
+
+/** The plugins a config asks for, as the plugin host takes them. */
+export function pluginEntries(config: RelayConfig): PluginEntry[] {
+  const entry = (kind: PluginKind, from: ConfigEntry): PluginEntry => ({
+    kind,
+    use: from.use,
+    options: config.optionsOf(from),
+    ...placeOf(config, from.line),
+  });
+  return [
+    entry('store', config.store),
+    ...config.audit.sinks.map((sink) => ({ ...entry('audit', sink), required: sink.required })),
+    ...config.auth.map((from) => entry('auth', from)),
+    ...config.streams.map((from) => entry('stream', from)),
+    ...config.transports.map((from) => entry('transport', from)),
+  ];
+}
+
+/** Where plugins come from: the distribution, and the packages that the config adds. */
+export function pluginSources(config: RelayConfig, distribution: PluginSources['distribution']): PluginSources {
+  if (config.plugins.length === 0) return { distribution };
+  return {
+    distribution,
+    configured: { packages: config.plugins.map((name) => ({ name, ...placeOf(config, undefined) })), from: config.baseDir },
+  };
+}
+
+function placeOf(config: RelayConfig, line: number | undefined): { readonly at?: ConfigPlace } {
+  if (config.file === undefined) return {};
+  return { at: line === undefined ? { file: config.file } : { file: config.file, line } };
+}

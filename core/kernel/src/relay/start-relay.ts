@@ -1,0 +1,166 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { acquireProcessLock } from '@towline/config/process-lock';
+import type { RelayConfig } from '@towline/config/relay';
+import { type Clock, TowlineError } from '@towline/contract';
+import { createAuditPipeline } from '../audit/index.ts';
+import { type CertificateHolder, openCertificates } from '../certificates/certificate-holder.ts';
+import { createDisposalStack, type DisposalStack } from '../disposal.ts';
+import { loadRelayId } from '../grants/ring.ts';
+import { openGrantRing } from '../grants/watch-ring.ts';
+import type { HttpServer } from '../http/server.ts';
+import { startPlugins } from '../life-cycle.ts';
+import type { ClientLink } from '../links/clients.ts';
+import { createDeviceRegistry } from '../links/registry.ts';
+import { watchRevocations } from '../links/revocation-watch.ts';
+import type { RelayLog } from '../log.ts';
+import { type PluginSources, resolvePlugins } from '../plugins/index.ts';
+import { createSessionLedger } from '../sessions/ledger.ts';
+import { openDataFolder } from './data-folder.ts';
+import { writeFirstAdminKey } from './first-admin.ts';
+import { startHousekeeping } from './housekeeping.ts';
+import { type EdgeParts, openEdge } from './open-edge.ts';
+import { pluginEntries, pluginSources } from './plugin-entries.ts';
+
+/** Once a day certificates are looked at, milliseconds: a leaf of our own is renewed thirty days before its end. */
+const CERTIFICATES_EVERY_MS = 86_400_000;
+/** Time for links to take leave when the relay stops, milliseconds. */
+const LEAVE_MS = 2_000;
+
+/** What {@link startRelay} takes. */
+export interface RelaySettings {
+  readonly config: RelayConfig;
+  readonly distribution: PluginSources['distribution'];
+  readonly clock: Clock;
+  readonly log: RelayLog;
+  /** Gives the start up. */
+  readonly signal: AbortSignal;
+}
+
+/** A relay that serves. */
+export interface RunningRelay {
+  /** `https://HOST:PORT` it can be reached by on this machine. */
+  readonly url: string;
+  /** `sha256:HEX` of the CA's public key; null without TLS. */
+  readonly fingerprint: string | null;
+  /** File with the first admin's key, when this start made one. */
+  readonly adminKeyFile: string | null;
+  /** Reads the certificate files anew. Connections stay. */
+  reload(): Promise<void>;
+  /** Takes leave of all links and ends everything in reverse order. Answers what went wrong. */
+  stop(): Promise<TowlineError[]>;
+}
+
+/** Starts a relay. Its listener opens last; after any failure everything begun is ended again. @throws TowlineError. */
+export async function startRelay(settings: RelaySettings): Promise<RunningRelay> {
+  const disposal = createDisposalStack();
+  try {
+    return await start(settings, disposal);
+  } catch (error) {
+    for (const fault of await disposal.disposeAll()) settings.log.error('ending what was begun failed', { error: fault });
+    throw error;
+  }
+}
+
+async function start(settings: RelaySettings, disposal: DisposalStack): Promise<RunningRelay> {
+  const { config, clock, log, signal } = settings;
+  const resolved = await resolvePlugins(pluginEntries(config), pluginSources(config, settings.distribution));
+  await openDataFolder(config.dataDir);
+  const lock = await acquireProcessLock(join(config.dataDir, 'relay.lock'));
+  disposal.add('the lock of the data folder', () => lock[Symbol.asyncDispose]());
+  const plugins = await startPlugins(resolved, { log, clock, dataDir: config.dataDir, signal });
+  disposal.add('the plugins', () => plugins[Symbol.asyncDispose]());
+  const { store } = plugins;
+  const pipeline = createAuditPipeline({ store: store.audit, sinks: plugins.sinks, clock, log });
+  disposal.add('the audit pipeline', () => pipeline[Symbol.asyncDispose]());
+  const audit: EdgeParts['audit'] = (event) => pipeline.write(event);
+
+  const onlyKeys = plugins.providers.every(({ provider }) => (provider.loginMethod?.method ?? 'api_key') === 'api_key');
+  const adminKeyFile = onlyKeys ? await writeFirstAdminKey({ store, audit, clock }, config.dataDir) : null;
+  const certificates = config.server.tls.enabled ? await openCertificates(certificateOptions(config, clock)) : null;
+
+  const registry = createDeviceRegistry();
+  const clients = new Set<ClientLink>();
+  const ledger = createSessionLedger({ store, audit, clock, log });
+  const grants = await openGrantRing(store.meta, config.forwardSecrets, registry);
+  const watch = await watchRevocations({ revocations: store.revocations, registry, clients, log, alsoLook: () => grants.look() });
+  disposal.add('the watch on revocations', () => watch[Symbol.asyncDispose]());
+  const housekeeping = startHousekeeping({ store, ledger, registry, clock, log });
+  disposal.add('housekeeping', () => housekeeping[Symbol.asyncDispose]());
+  const interrupted = await ledger.noteInterrupted();
+  if (interrupted > 0)
+    log.warn('sessions were open when the relay stopped; their devices will report their ends', { sessions: interrupted });
+
+  let serving = true;
+  const relayId = await loadRelayId(store.meta);
+  const tls = certificates === null ? null : { cert: certificates.current.certPem, key: certificates.current.keyPem };
+  const app = await openEdge({
+    config,
+    plugins,
+    audit,
+    relayId,
+    grants,
+    registry,
+    clients,
+    ledger,
+    watch,
+    tls,
+    serving: () => serving,
+    clock,
+    log,
+  });
+  disposal.add('the HTTP edge', () => app.close());
+  const reload = () => reloadCertificates(certificates, { app, log });
+  const daily = setInterval(reload, CERTIFICATES_EVERY_MS);
+  disposal.add('the look at certificates', () => clearInterval(daily));
+  const url = await listen(app, config);
+  disposal.add('the links', async () => {
+    serving = false;
+    app.server.close();
+    const leaving = [...registry.all(), ...clients].map((link) => link.dismiss('unavailable', 'The relay is stopping.'));
+    await Promise.race([Promise.all(leaving), new Promise((late) => setTimeout(late, LEAVE_MS).unref())]);
+  });
+  return { url, fingerprint: certificates?.current.fingerprint ?? null, adminKeyFile, reload, stop: () => disposal.disposeAll() };
+}
+
+function certificateOptions({ dataDir, server }: RelayConfig, clock: Clock): Parameters<typeof openCertificates>[0] {
+  const { certFile, keyFile } = server.tls;
+  return {
+    dataDir,
+    clock,
+    hostName: hostname(),
+    ...(certFile === undefined || keyFile === undefined ? {} : { configured: { certFile, keyFile } }),
+    ...(server.publicUrl === undefined ? {} : { publicUrl: new URL(server.publicUrl) }),
+    ...(isAnyAddress(server.host) ? {} : { names: [server.host] }),
+  };
+}
+
+async function reloadCertificates(certificates: CertificateHolder | null, { app, log }: { app: HttpServer; log: RelayLog }): Promise<void> {
+  if (certificates === null) return;
+  const { outcome, ...rest } = await certificates.reload();
+  if (outcome === 'failed') log.error('the certificates were not reloaded; the old ones stay in use', rest);
+  if (outcome !== 'changed') return;
+  const { certPem, keyPem } = certificates.current;
+  app.server.setSecureContext({ cert: certPem, key: keyPem });
+  log.info('the certificates were reloaded');
+}
+
+async function listen(app: HttpServer, { server }: RelayConfig): Promise<string> {
+  try {
+    await app.listen({ host: server.host, port: server.port });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const reason = code === 'EADDRINUSE' ? 'the port is in use' : code === 'EACCES' ? 'not permitted' : String((cause as Error).message);
+    throw new TowlineError('unavailable', `Cannot listen on ${server.host} port ${server.port}: ${reason}.`, {
+      hint: 'Choose another with --port or server.port.',
+      cause,
+    });
+  }
+  const { port } = app.server.address() as { port: number };
+  const host = isAnyAddress(server.host) ? 'localhost' : server.host;
+  return `${server.tls.enabled ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function isAnyAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}

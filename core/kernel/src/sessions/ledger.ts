@@ -1,0 +1,150 @@
+import { type AuditEvent, type Clock, type Log, type OpenSession, type Store, TowlineError } from '@towline/contract';
+import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
+import { type DeviceId, defined, type SessionEnd, type SessionId } from '@towline/protocol';
+
+/** How long the relay waits for the device's word on the end of a session whose stream is over, milliseconds. */
+export const JOURNAL_GRACE_MS = 10_000;
+const PAGE = 200;
+
+/** What is written when a session ends. */
+export interface SessionClosing {
+  readonly outcome: AuditEvent['outcome'];
+  readonly reason: string;
+  readonly reportedBy: 'relay' | 'device';
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly bytesToDevice?: number;
+  readonly bytesFromDevice?: number;
+  /** How long ago it ended, milliseconds. */
+  readonly ageMs?: number;
+}
+
+/** What the ledger works with. */
+export interface LedgerParts {
+  readonly store: Store;
+  readonly audit: (event: AuditEvent) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The books of sessions: each that is opened is closed exactly once, whoever knows its end first. */
+export interface SessionLedger {
+  /** Durable when it resolves; only then may the session begin. */
+  open(session: OpenSession): Promise<void>;
+  /** Writes the closing record, unless another did. */
+  close(id: SessionId, closing: SessionClosing): Promise<void>;
+  /** What a device reports of a session's end. A session of another device, or an unknown one, is ignored. */
+  report(
+    device: DeviceId,
+    id: SessionId,
+    report: { readonly end: SessionEnd; readonly bytesToDevice: number; readonly bytesFromDevice: number; readonly ageMs: number },
+  ): Promise<void>;
+  /** Closes as lost the open sessions, of one device or of all, for which `isLost` holds. */
+  closeLost(filter: {
+    readonly deviceId?: DeviceId;
+    readonly isLost: (session: OpenSession) => boolean | Promise<boolean>;
+  }): Promise<number>;
+  /** Notes that the relay started anew while sessions were open. */
+  noteInterrupted(): Promise<number>;
+}
+
+/** Opens the books. */
+export function createSessionLedger({ store, audit, clock, log }: LedgerParts): SessionLedger {
+  const close = async (id: SessionId, closing: SessionClosing) => {
+    const session = await store.sessions.get(id, SYSTEM_SCOPE);
+    if (session === null || !(await store.sessions.remove(id))) return;
+    try {
+      await audit(closingEvent(session, closing, clock.now()));
+    } catch (error) {
+      // Back in the books: somebody closes it once records can be written again.
+      await store.sessions.insert(session);
+      throw error;
+    }
+  };
+  return {
+    async open(session) {
+      if (!(await store.sessions.insert(session))) throw new TowlineError('conflict', 'A session of this id is open already.');
+      try {
+        await audit(openingEvent(session));
+      } catch (error) {
+        await store.sessions.remove(session.id);
+        throw error;
+      }
+    },
+    close,
+    async report(device, id, { end, ...figures }) {
+      const session = await store.sessions.get(id, SYSTEM_SCOPE);
+      if (session?.deviceId !== device) return log.debug('the device reported a session that is not open', { device, session: id });
+      await close(id, { ...figures, ...closingOf(end), reportedBy: 'device' });
+    },
+    async closeLost({ deviceId, isLost }) {
+      let closed = 0;
+      for await (const session of openSessions(store, deviceId)) {
+        if (!(await isLost(session))) continue;
+        await close(session.id, { outcome: 'lost', reason: 'device_lost', reportedBy: 'relay' });
+        closed += 1;
+      }
+      return closed;
+    },
+    async noteInterrupted() {
+      let count = 0;
+      for await (const session of openSessions(store, undefined)) {
+        await audit({
+          ...openingEvent(session),
+          at: clock.now(),
+          action: 'session.interrupted',
+          outcome: 'interrupted',
+          reason: 'relay_restarted',
+        });
+        count += 1;
+      }
+      return count;
+    },
+  };
+}
+
+async function* openSessions(store: Store, deviceId: DeviceId | undefined): AsyncGenerator<OpenSession> {
+  let cursor: string | null | undefined;
+  do {
+    const page: Awaited<ReturnType<Store['sessions']['list']>> = await store.sessions.list(
+      deviceId === undefined ? {} : { deviceId },
+      { limit: PAGE, ...(cursor ? { cursor } : {}) },
+      SYSTEM_SCOPE,
+    );
+    yield* page.items;
+    cursor = page.next;
+  } while (cursor !== null);
+}
+
+function openingEvent(session: OpenSession): AuditEvent {
+  return {
+    at: session.openedAt,
+    action: 'session.opened',
+    actor: session.actor,
+    address: session.address,
+    device: { id: session.deviceId, name: session.deviceName },
+    owner: session.owner,
+    session: session.id,
+    protocol: session.protocol,
+    outcome: 'ok',
+    detail: session.detail,
+  };
+}
+
+function closingEvent(session: OpenSession, { ageMs = 0, ...closing }: SessionClosing, now: number): AuditEvent {
+  const endedAt = Math.max(session.openedAt, now - ageMs);
+  return { ...openingEvent(session), ...closing, at: now, action: 'session.closed', durationMs: endedAt - session.openedAt };
+}
+
+function closingOf(end: SessionEnd): Pick<SessionClosing, 'outcome' | 'reason' | 'exitCode' | 'signal'> {
+  return {
+    outcome:
+      end.reason === 'exited' || end.reason === 'signalled' || end.reason === 'ended'
+        ? 'ok'
+        : end.reason === 'failed'
+          ? 'failed'
+          : 'interrupted',
+    reason: end.reason,
+    ...defined({ exitCode: end.exit_code, signal: end.signal }),
+  };
+}

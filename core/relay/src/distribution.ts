@@ -1,0 +1,9 @@
+/** The packages whose plugins a relay has without being told. The one place that names them. */
+export const DISTRIBUTION: readonly string[] = Object.freeze([
+  '@towline/store-sqlite',
+  '@towline/auth-apikey',
+  '@towline/audit',
+  '@towline/stream-shell',
+  '@towline/stream-exec',
+  '@towline/transport-tls',
+]);
