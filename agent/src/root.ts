@@ -1,0 +1,4 @@
+/** Whether this process is root. Never on Windows. */
+export function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
