@@ -1,0 +1,60 @@
+import type { Command } from 'commander';
+import type { Program } from '../invocation/program.ts';
+
+/** A first word that is a command. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly usage: string;
+  readonly summary: string;
+  /** Defines the command; its code is loaded only then. */
+  load(program: Program): Promise<Command>;
+}
+
+/** The commands of the program, in the order in which the help lists them. */
+export const COMMANDS: readonly CommandEntry[] = Object.freeze([
+  {
+    name: 'login',
+    usage: 'login',
+    summary: 'log in to a relay and remember it',
+    load: async (program: Program) => (await import('./login.ts')).loginCommand(program),
+  },
+  {
+    name: 'logout',
+    usage: 'logout',
+    summary: 'forget the stored login',
+    load: async (program: Program) => (await import('./logout.ts')).logoutCommand(program),
+  },
+  {
+    name: 'whoami',
+    usage: 'whoami',
+    summary: 'show who the relay takes you for',
+    load: async (program: Program) => (await import('./whoami.ts')).whoamiCommand(program),
+  },
+  {
+    name: 'devices',
+    usage: 'devices list|show|approve|reject|remove|rename|rotate',
+    summary: 'list devices, decide who may enrol, rename and remove',
+    load: async (program: Program) => (await import('./devices.ts')).devicesCommand(program),
+  },
+  {
+    name: 'audit',
+    usage: 'audit',
+    summary: 'show who did what, newest first',
+    load: async (program: Program) => (await import('./audit.ts')).auditCommand(program),
+  },
+  {
+    name: 'runtime',
+    usage: 'runtime …',
+    summary: 'run this machine as a device',
+    load: async (program: Program) => (await import('./runtime.ts')).runtimeCommand(program),
+  },
+]);
+
+/** Everything that can be done with a device, in the order in which the help lists it. */
+export const DEVICE_VERBS: readonly { readonly verb: string; readonly summary: string }[] = Object.freeze([
+  { verb: 'shell', summary: 'open a shell on the device' },
+  { verb: 'exec', summary: 'run a command on the device' },
+  { verb: 'status', summary: 'show whether the device is online' },
+  { verb: 'sessions', summary: 'list the open sessions, or end one' },
+  { verb: 'audit', summary: 'show what was done with the device' },
+]);

@@ -1,0 +1,39 @@
+import type { CliHost, CliInvocation, StreamCommand } from '@towline/contract';
+import { Command, Option } from 'commander';
+import type { Context } from '../context.ts';
+import type { Program } from '../invocation/program.ts';
+import { createDeviceLink, type DeviceLink } from './device-link.ts';
+
+/** Defines `towline DEVICE VERB` from the CLI half of a stream plugin. Words after the first one, or after `--`, are not touched. */
+export function streamVerbCommand(program: Program, stream: StreamCommand, device: string): Command {
+  const command = new Command(stream.verb)
+    .description(stream.summary)
+    .usage(`[options] ${stream.usage}`.trim())
+    .argument('[words...]')
+    .passThroughOptions();
+  for (const { flags, description, repeatable } of stream.options) {
+    const option = new Option(flags, description);
+    command.addOption(repeatable ? option.argParser(collect) : option);
+  }
+  return program.bind(command, async (context, { args, options }) => {
+    await using link = createDeviceLink(context);
+    const invocation: CliInvocation = { device, args, options };
+    return stream.run(invocation, cliHost(context, link, device));
+  });
+}
+
+function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), value];
+}
+
+function cliHost({ host, output }: Context, link: DeviceLink, device: string): CliHost {
+  return {
+    openSession: (protocol, body) => link.open({ device, protocol, body, signal: host.signal }),
+    stdin: host.stdin,
+    stdout: host.stdout,
+    stderr: host.stderr,
+    env: host.env,
+    json: output.json,
+    signal: host.signal,
+  };
+}

@@ -1,0 +1,62 @@
+import { TowlineError } from '@towline/protocol';
+import type { Host } from '../host.ts';
+
+/** Longest secret taken from a terminal or stdin, characters. */
+const LONGEST = 4_096;
+const CTRL_C = '\u0003';
+const CTRL_D = '\u0004';
+const BACKSPACES: ReadonlySet<string> = new Set(['\b', '\u007f']);
+const LINE_ENDS: ReadonlySet<string> = new Set(['\r', '\n']);
+
+/** Asks for a secret on the terminal without showing what is typed. @throws TowlineError `cancelled` on Ctrl-C. */
+export async function askSecret(host: Pick<Host, 'stdin' | 'stderr' | 'signal'>, question: string): Promise<string> {
+  const { stdin, stderr, signal } = host;
+  stderr.write(question);
+  stdin.setRawMode?.(true);
+  try {
+    return await readLine(stdin, signal);
+  } finally {
+    stdin.setRawMode?.(false);
+    stdin.pause();
+    stderr.write('\n');
+  }
+}
+
+function readLine(stdin: Host['stdin'], signal: AbortSignal): Promise<string> {
+  let typed = '';
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void) => {
+      stdin.off('data', take);
+      stdin.off('end', end);
+      signal.removeEventListener('abort', abort);
+      settle();
+    };
+    const abort = () => finish(() => reject(new TowlineError('cancelled')));
+    const end = () => finish(() => resolve(typed));
+    const take = (chunk: Buffer) => {
+      for (const char of chunk.toString('utf8')) {
+        if (char === CTRL_C) return finish(() => reject(new TowlineError('cancelled')));
+        if (LINE_ENDS.has(char) || char === CTRL_D) return end();
+        typed = BACKSPACES.has(char) ? typed.slice(0, -1) : (typed + char).slice(0, LONGEST);
+      }
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    stdin.on('data', take);
+    stdin.on('end', end);
+    if (signal.aborted) abort();
+  });
+}
+
+/** The first line of stdin. @throws TowlineError `usage` when it is empty or longer than a secret can be. */
+export async function readSecretFromStdin(stdin: Host['stdin']): Promise<string> {
+  let text = '';
+  for await (const chunk of stdin) {
+    text += String(chunk);
+    if (text.includes('\n') || text.length > LONGEST) break;
+  }
+  const line = text.split('\n', 1)[0]!.trim();
+  if (line !== '' && line.length <= LONGEST) return line;
+  throw new TowlineError('usage', `The key on stdin is ${line === '' ? 'empty' : 'too long'}.`, {
+    hint: 'Pipe in the key alone, as in `towline login --api-key - < key.txt`.',
+  });
+}

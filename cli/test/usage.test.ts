@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeUser, type User } from './run-cli.ts';
+
+const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+describe('wrong and right use of the command line', () => {
+  let user: User;
+  beforeAll(async () => {
+    user = await makeUser();
+  });
+  afterAll(() => user[Symbol.asyncDispose]());
+
+  it('prints its version', async () => {
+    expect(await user.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it('prints help on stdout when asked, and on stderr with exit code 2 when nothing was said', async () => {
+    const asked = await user.run(['--help']);
+    expect(asked).toMatchObject({ code: 0, stderr: '' });
+    for (const word of ['login', 'devices list', 'audit', 'runtime', 'DEVICE exec', '--relay', 'Exit codes'])
+      expect(asked.stdout).toContain(word);
+    expect(await user.run([])).toEqual({ code: 2, stdout: '', stderr: asked.stdout });
+  });
+
+  it.each([
+    [['help', 'devices'], 'Usage: towline devices'],
+    [['devices', '--help'], 'approve'],
+    [['devices', 'list', '--help'], '--pending'],
+    [['audit', '--help'], '--since'],
+    [['pi', '--help'], 'exec'],
+    [['pi', 'status', '--help'], 'exit code 5'],
+  ])('shows the help of %j', async (args, part) => {
+    const { code, stdout, stderr } = await user.run(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(part);
+  });
+
+  it.each([
+    ['a first word that is near a command', ['lgoin'], 'towline login'],
+    ['a command of another version with a word behind it', ['orgs', 'list'], 'nothing that can be done with a device'],
+    ['a device without a verb', ['pi'], 'say what to do'],
+    ['a device with a mistyped verb', ['pi', 'stauts'], '“stauts” is nothing that can be done'],
+    ['a group without a command', ['devices'], 'Say what to do'],
+    ['a mistyped command of a group', ['devices', 'lst'], 'Did you mean list?'],
+    ['an unknown option', ['devices', 'list', '--pendign'], '--pending'],
+    ['an unknown option before the command', ['--pink', 'devices', 'list'], '--pink'],
+    ['an option without its value', ['login', '--relay'], '--relay'],
+    ['a missing argument', ['devices', 'rename', 'pi'], 'name'],
+    ['an argument too many', ['devices', 'show', 'pi', 'po'], 'Too many arguments'],
+    ['a name that would hide a command', ['devices', 'rename', 'pi', 'devices'], 'is a command of towline'],
+    ['a scope that is none', ['devices', 'list', '--scope', 'acme'], 'user:EMAIL or org:ID'],
+    ['an empty device', ['device:', 'status'], 'no name and no id'],
+    ['a time that is none', ['audit', '--since', 'yesterday'], '--since “yesterday”'],
+    ['a day that does not exist', ['audit', '--until', '2026-02-31T00:00:00Z'], '--until'],
+    ['a limit that is none', ['pi', 'audit', '--limit', '0'], '--limit'],
+    ['no relay at all', ['devices', 'list'], 'No relay is set'],
+    ['a relay without TLS', ['--relay', 'http://localhost', 'devices', 'list'], 'https://'],
+    ['a profile that would leave the folder', ['--profile', '../other', 'whoami'], 'not the name of a profile'],
+  ])('refuses %s with exit code 2', async (_what, args, part) => {
+    const { code, stdout, stderr } = await user.run(args);
+    expect(stderr).toContain(part);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^towline: .*\n {2}\S|\ntowline: .*\n {2}\S/);
+  });
+
+  it('reports a wrong use as one line of JSON when JSON is wanted', async () => {
+    const { code, stderr } = await user.run(['devices', 'list', '--json', '--pink']);
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr)).toEqual({ error: { code: 'usage', message: expect.stringContaining('--pink'), hint: expect.any(String) } });
+  });
+
+  it('fails with 255 when exec or shell is used wrongly, since every other code could be that of the remote command', async () => {
+    expect((await user.run(['pi', 'exec', '--pink', '--', 'ls'])).code).toBe(255);
+    expect((await user.run(['pi', 'exec'])).code).toBe(255);
+  });
+
+  it('shows no escape sequence of a word it does not know', async () => {
+    const { stderr } = await user.run(['pi', '\u001b]0;owned\u0007\u009b31m']);
+    expect(stderr).not.toMatch(/[\u001b\u0007\u009b]/);
+    expect(stderr).toContain('\\u{1b}');
+  });
+});
