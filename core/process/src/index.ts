@@ -1,0 +1,14 @@
+export * from './account.ts';
+export * from './end-process-group.ts';
+export * from './entry-command.ts';
+export * from './identity.ts';
+export * from './input-credit.ts';
+export * from './login-command.ts';
+export * from './login-environment.ts';
+export * from './open-pty.ts';
+export * from './process-exit.ts';
+export * from './process-table.ts';
+export * from './program.ts';
+export { loadPtyBinding } from './pty-binding.ts';
+export * from './serve-program.ts';
+export * from './start-process.ts';

@@ -1,0 +1,30 @@
+import { basename } from 'node:path';
+import { printable, TowlineError } from '@towline/protocol';
+import type { Account } from './account.ts';
+import { isExecutable } from './identity.ts';
+
+/**
+ * Shells in which `"$@"` means something else. Only these are replaced: a shell that is not known may be a
+ * restricted one, and going round it would be a way past the restriction.
+ */
+const OTHER_LANGUAGES = Object.freeze(['fish', 'csh', 'tcsh', 'nu', 'elvish', 'xonsh', 'pwsh', 'ion']);
+
+/**
+ * The words that run `argv`, unsplit, in the login environment of a user: `$SHELL -lc 'exec "$@"'`. For a user
+ * whose shell is no POSIX shell /bin/sh stands in, so that the environment is that of /etc/profile and ~/.profile.
+ */
+export function loginCommand({ shell }: Account, argv: readonly [string, ...string[]]): string[] {
+  const interpreter = OTHER_LANGUAGES.includes(basename(shell)) ? '/bin/sh' : shell;
+  return [interpreter, '-lc', 'exec "$@"', argv[0], ...argv];
+}
+
+/** The words that start the user's own login shell. */
+export function loginShell({ shell }: Account): string[] {
+  return [shell, '-l'];
+}
+
+/** Makes sure that the user's shell can be started. @throws TowlineError `spawn_failed`. */
+export async function checkShell({ name, shell }: Account): Promise<void> {
+  if (shell.startsWith('/') && (await isExecutable(shell))) return;
+  throw new TowlineError('spawn_failed', `The login shell of ${printable(name)}, ${printable(shell)}, cannot be started on the device.`);
+}

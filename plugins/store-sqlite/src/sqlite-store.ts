@@ -1,0 +1,135 @@
+import type { Clock, Log, PluginLife, Store } from '@towline/contract';
+import { TowlineError } from '@towline/protocol';
+import { DatabaseThread } from './database-thread.ts';
+import { createRepositories, type Repositories } from './repositories.ts';
+import type { ThreadRole } from './thread-messages.ts';
+
+/** Counters of a store since it started. */
+export interface StoreStats {
+  /** Calls that may change something. */
+  readonly writes: number;
+  /** Transactions they were committed in. */
+  readonly commits: number;
+}
+
+interface Threads {
+  readonly writer: DatabaseThread;
+  readonly reader: DatabaseThread;
+}
+
+/**
+ * A store in one SQLite file. Two threads serve it, so that neither the event loop nor a look-up waits for the disk
+ * of a write: one holds the connection that writes, the other one that reads.
+ */
+export class SqliteStore implements Store, PluginLife {
+  readonly #path: string;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #repositories: Repositories;
+  readonly #stop = new AbortController();
+  #starting: Promise<void> | undefined;
+  #threads: Threads | undefined;
+  #disposal: Promise<void> | undefined;
+  #writes = 0;
+
+  /** Does no I/O. `path` is absolute. */
+  constructor(path: string, parts: { readonly log: Log; readonly clock: Clock }) {
+    this.#path = path;
+    this.#log = parts.log;
+    this.#clock = parts.clock;
+    this.#repositories = createRepositories({
+      read: (operation, args) => this.#call('reader', operation, args),
+      write: (operation, args) => this.#call('writer', operation, args),
+    });
+  }
+
+  get devices() {
+    return this.#repositories.devices;
+  }
+  get registrations() {
+    return this.#repositories.registrations;
+  }
+  get keys() {
+    return this.#repositories.keys;
+  }
+  get sessions() {
+    return this.#repositories.sessions;
+  }
+  get audit() {
+    return this.#repositories.audit;
+  }
+  get revocations() {
+    return this.#repositories.revocations;
+  }
+  get meta() {
+    return this.#repositories.meta;
+  }
+
+  /**
+   * Opens the file, makes it when there is none, checks it and brings its schema up to date.
+   * @throws TowlineError `data_unwritable`, `credentials_unsafe`, `file_damaged`, `store_schema`, `data_in_use`, `store_failed`.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    if (this.#starting || this.#disposal) throw new TowlineError('store_failed', 'The store was started or closed before.');
+    this.#starting = this.#open(AbortSignal.any([signal, this.#stop.signal]));
+    await this.#starting;
+  }
+
+  /** Resolves when both threads can use the file, and the file is still the one that was opened. */
+  async ping(): Promise<void> {
+    await Promise.all([this.#call('reader', 'ping', []), this.#call('writer', 'ping', [])]);
+  }
+
+  /** Counters, to see how writes are grouped. */
+  stats(): StoreStats {
+    return { writes: this.#writes, commits: this.#threads?.writer.commits ?? 0 };
+  }
+
+  /** Finishes the calls that were made, moves the log into the file and closes it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#close();
+    return this.#disposal;
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const settings = { path: this.#path, now: this.#clock.now() };
+    const threads = { writer: new DatabaseThread('writer'), reader: new DatabaseThread('reader') };
+    try {
+      // The writer first: it makes the file and its tables, and heals what a crash left.
+      await threads.writer.open({ ...settings, role: 'writer' }, signal);
+      await threads.reader.open({ ...settings, role: 'reader' }, signal);
+    } catch (error) {
+      await Promise.all([threads.reader.terminate(), threads.writer.terminate()]);
+      throw error;
+    }
+    this.#threads = threads;
+    this.#watch(threads);
+  }
+
+  /** A store with one thread would answer some calls and not others: when one dies, the other goes too. */
+  #watch({ writer, reader }: Threads): void {
+    const onExit = (role: ThreadRole, other: DatabaseThread) => {
+      if (this.#disposal) return;
+      this.#log.error('A thread of the store has ended; the store fails until the relay is started again.', { thread: role });
+      void other.terminate();
+    };
+    void writer.exited.then(() => onExit('writer', reader));
+    void reader.exited.then(() => onExit('reader', writer));
+  }
+
+  async #close(): Promise<void> {
+    this.#stop.abort(new TowlineError('cancelled', 'The store was closed while it started.'));
+    // Whoever started hears of a failed start; here only its end matters.
+    await this.#starting?.catch(() => undefined);
+    // The reader first: the last connection to close moves the log into the file.
+    await this.#threads?.reader.close();
+    await this.#threads?.writer.close();
+  }
+
+  #call(role: ThreadRole, operation: string, args: readonly unknown[]): Promise<unknown> {
+    if (!this.#threads) return Promise.reject(new TowlineError('store_failed', 'The store is not open.'));
+    if (role === 'writer') this.#writes += 1;
+    return this.#threads[role].call(operation, args);
+  }
+}

@@ -1,0 +1,40 @@
+import type { ErrorCode } from '@towline/protocol';
+
+/** What a database thread is for: the one connection that writes, or the one that reads beside it. */
+export type ThreadRole = 'writer' | 'reader';
+
+/** The first message to a thread. */
+export interface ThreadSettings {
+  readonly role: ThreadRole;
+  /** Absolute path of the database file. */
+  readonly path: string;
+  /** Unix time in milliseconds, noted with migrations that are applied. */
+  readonly now: number;
+}
+
+/** One call of an operation. */
+export interface Request {
+  readonly id: number;
+  readonly operation: string;
+  readonly args: readonly unknown[];
+}
+
+/** Sent to a thread: first the settings, then calls in their order, at last the wish that it finishes them and ends. */
+export type ToThread = ThreadSettings | readonly Request[] | 'close';
+
+/** An error as it crosses the threads. Text and hint of the catalogue hold where they are left out. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message?: string;
+  readonly hint?: string;
+  readonly detail?: string;
+}
+
+/** Answer to one call. */
+export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly error: WireError };
+
+/** Sent by a thread. `commits` counts the transactions of a writer since it started. */
+export type FromThread =
+  | { readonly type: 'opened' }
+  | { readonly type: 'failed'; readonly error: WireError }
+  | { readonly type: 'replies'; readonly replies: readonly Reply[]; readonly commits: number };

@@ -1,0 +1,5 @@
+import { firstTables } from './0001-first-tables.ts';
+import type { Migration } from './migration.ts';
+
+/** All steps in order. */
+export const MIGRATIONS: readonly Migration[] = Object.freeze([firstTables]);

@@ -1,0 +1,42 @@
+import { auditReads, auditWrites } from './audit-trail.ts';
+import { deviceReads, deviceWrites } from './devices.ts';
+import { healthReads, healthWrites } from './health.ts';
+import { keyReads, keyWrites } from './keys.ts';
+import { metaReads, metaWrites } from './meta.ts';
+import { registrationReads, registrationWrites } from './registrations.ts';
+import { revocationReads, revocationWrites } from './revocations.ts';
+import { sessionReads, sessionWrites } from './sessions.ts';
+import type { Statements } from './statements.ts';
+
+/** Everything the reading thread can do. */
+export function readOperations(statements: Statements, path: string) {
+  return {
+    ...deviceReads(statements),
+    ...registrationReads(statements),
+    ...keyReads(statements),
+    ...sessionReads(statements),
+    ...auditReads(statements),
+    ...revocationReads(statements),
+    ...metaReads(statements),
+    ...healthReads(path),
+  };
+}
+
+/** Everything the writing thread can do. */
+export function writeOperations(statements: Statements) {
+  return {
+    ...deviceWrites(statements),
+    ...registrationWrites(statements),
+    ...keyWrites(statements),
+    ...sessionWrites(statements),
+    ...auditWrites(statements),
+    ...revocationWrites(statements),
+    ...metaWrites(statements),
+    ...healthWrites(statements),
+  };
+}
+
+/** Reads by name. */
+export type ReadOperations = ReturnType<typeof readOperations>;
+/** Writes by name. */
+export type WriteOperations = ReturnType<typeof writeOperations>;

@@ -1,0 +1,106 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
+
+let system: TestSystem;
+let relay: TestRelay;
+let device: TestDevice;
+beforeAll(async () => {
+  system = createSystem();
+  relay = await system.startRelay();
+  device = await system.enrolDevice(relay);
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+const exec = (args: readonly string[], options = {}) => system.towline(relay, ['pi', 'exec', ...args], options);
+
+describe('towline DEVICE exec', () => {
+  it('keeps stdout and stderr apart and passes the exit code on', async () => {
+    const { code, stdout, stderr } = await exec(['--', 'sh', '-c', 'echo out; echo err >&2; exit 7']);
+    expect({ code, stdout, stderr }).toEqual({ code: 7, stdout: 'out\n', stderr: 'err\n' });
+  });
+
+  it('half-closes: what is piped in is seen to end', async () => {
+    const { code, stdout } = await exec(['-i', '--', 'cat'], { stdin: 'x\n' });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'x\n' });
+  });
+
+  it('passes each word of the command unsplit', async () => {
+    const words = ['two words', "it's", '"q"', '$HOME', '*', '', 'line\nbreak', '-t', '--json', 'ünï'];
+    const { stdout } = await exec(['--', 'sh', '-c', 'for w in "$@"; do printf "[%s]" "$w"; done', 'argv0', ...words]);
+    expect(stdout).toBe(words.map((word) => `[${word}]`).join(''));
+  });
+
+  it.each([
+    ['an exit code of 0', 'true', 0],
+    ['an exit code of 255', 'exit 255', 255],
+    ['a program that does not exist', 'exec /no/such/program', 127],
+    ['a death by SIGKILL', 'kill -9 $$', 137],
+    ['a death by SIGTERM', 'kill -15 $$', 143],
+  ])('passes on %s', async (_what, script, code) => {
+    expect((await exec(['--', 'sh', '-c', script])).code).toBe(code);
+  });
+
+  it('carries 64 MiB of random bytes to the device and back without a wrong one', async () => {
+    const bytes = randomBytes(64 * 1024 * 1024);
+    const digest = (data: Buffer) => createHash('sha256').update(data).digest('hex');
+    const program = system.startTowline(relay, ['pi', 'exec', '-i', '--', 'cat'], { stdin: 'pipe', stdio: ['pipe', 'pipe', 'pipe'] });
+    program.child.stdout!.removeAllListeners('data');
+    program.child.stdout!.setEncoding(null as never);
+    program.child.stdin!.end(bytes);
+    const received = createHash('sha256');
+    program.child.stdout!.on('data', (chunk: Buffer) => received.update(chunk));
+    expect((await program.finished).code).toBe(0);
+    expect(received.digest('hex')).toBe(digest(bytes));
+  });
+
+  it('ends the whole process group on the device when the user interrupts it', async () => {
+    const mark = `towline-mark-${process.pid}`;
+    const program = system.startTowline(relay, ['pi', 'exec', '--', 'sh', '-c', `sh -c 'exec -a ${mark} sleep 300' & sleep 300; :`]);
+    const marked = async () => (await system.towline(relay, ['pi', 'exec', '--', 'pgrep', '-fx', `${mark} 300`])).stdout.trim();
+    await eventually(marked, 'the command runs');
+    program.child.kill('SIGTERM');
+    await program.finished;
+    await eventually(async () => (await marked()) === '', 'the command and its children are gone');
+  });
+
+  it('holds 1 GiB of output behind a slow reader in little memory, on relay and device', async () => {
+    const before = { relay: residentMiB(relay.program.pid), device: residentMiB(device.program.pid) };
+    const program = system.startTowline(relay, ['pi', 'exec', '--', 'head', '-c', String(1024 ** 3), '/dev/zero'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const output = program.child.stdout!;
+    output.removeAllListeners('data');
+    output.pause();
+    const peak = { relay: 0, device: 0 };
+    const measure = () => {
+      peak.relay = Math.max(peak.relay, residentMiB(relay.program.pid) - before.relay);
+      peak.device = Math.max(peak.device, residentMiB(device.program.pid) - before.device);
+    };
+    let received = 0;
+    for (let pause = 0; pause < 20; pause += 1) {
+      await new Promise((later) => setTimeout(later, 50));
+      measure();
+      received += Buffer.byteLength((output.read() as string | null) ?? '');
+    }
+    output.on('data', (chunk: string) => {
+      received += chunk.length;
+      if (received % (64 * 1024 * 1024) < chunk.length) measure();
+    });
+    expect((await program.finished).code).toBe(0);
+    expect(received).toBe(1024 ** 3);
+    expect(peak.relay).toBeLessThan(64);
+    expect(peak.device).toBeLessThan(64);
+  }, 120_000);
+
+  it('says 255 and why when the failure is ours', async () => {
+    const { code, stderr } = await system.towline(relay, ['nothing', 'exec', '--', 'true']);
+    expect(code).toBe(255);
+    expect(stderr).toContain('No device “nothing”');
+  });
+});
+
+function residentMiB(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}

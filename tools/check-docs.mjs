@@ -1,0 +1,58 @@
+// Fails when a document links to a file that does not exist, or when the table of errors differs from the catalogue.
+// `node tools/check-docs.mjs --write` writes the generated parts anew.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { ERRORS } from '../core/protocol/dist/index.js';
+
+const root = join(import.meta.dirname, '..');
+const faults = [];
+const documents = [
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
+  ...readdirSync(join(root, 'docs'), { recursive: true })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+for (const document of documents) checkLinks(document);
+checkGenerated('docs/errors.md', errorsPage());
+if (faults.length > 0) {
+  console.error(faults.join('\n'));
+  process.exit(1);
+}
+
+/** Links to files, and the paths of sources that docs/data-path.md and others name in backquotes. */
+function checkLinks(document) {
+  const text = readFileSync(join(root, document), 'utf8').replace(/```[\s\S]*?```/g, '');
+  for (const [, target] of text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
+    if (/^[a-z]+:/.test(target)) continue;
+    if (!existsSync(join(root, normalize(join(dirname(document), target))))) faults.push(`${document}: no such file: ${target}`);
+  }
+  for (const [, path] of text.matchAll(/`((?:core|plugins|agent|cli|config|test|tools|bench|docs)\/[\w./-]+\.(?:ts|mjs|md|json))`/g)) {
+    if (!existsSync(join(root, path))) faults.push(`${document}: no such file: ${path}`);
+  }
+}
+
+function checkGenerated(path, wanted) {
+  const full = join(root, path);
+  if (process.argv.includes('--write')) writeFileSync(full, wanted);
+  else if (!existsSync(full) || readFileSync(full, 'utf8') !== wanted)
+    faults.push(`${path}: not current; run node tools/check-docs.mjs --write`);
+}
+
+function errorsPage() {
+  const rows = Object.entries(ERRORS).map(
+    ([code, row]) => `| \`${code}\` | ${row.status} | ${row.wire} | ${row.exit} | ${row.text} | ${row.hint.replaceAll('|', '\\|')} |`,
+  );
+  return [
+    '# Errors',
+    '',
+    'Every error has a literal code that never changes its meaning. This page is generated from the catalogue in',
+    '`core/protocol/src/errors/catalogue.ts`. *HTTP* is the status of an answer, *wire* the number in RESET and CLOSE',
+    'frames, *exit* the exit code of `towline`, `towline-agent` and `towline-relay` (`exec` and `shell` use 255).',
+    '',
+    '| code | HTTP | wire | exit | what happened | what to do |',
+    '|---|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}
