@@ -28,8 +28,7 @@ function serve(settings: ThreadSettings): void {
   });
 }
 
-port.once('message', (settings: ThreadSettings | 'close') => {
-  if (settings === 'close') return port.close();
+port.once('message', (settings: ThreadSettings) => {
   try {
     serve(settings);
     send({ type: 'opened' });
