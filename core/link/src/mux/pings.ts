@@ -1,7 +1,7 @@
 import { encodePing, PING_BYTES, TowlineError } from '@towline/protocol';
 
 /** A round trip is measured again when its last measurement is older, milliseconds. */
-const MEASURE_EVERY_MS = 1_000;
+const MEASURE_EVERY_MS = 200;
 /** The shortest round trip is believed for so long, milliseconds: routes change. */
 const SHORTEST_FOR_MS = 30_000;
 
@@ -41,7 +41,7 @@ export class Pings {
     });
   }
 
-  /** Shortest recent round trip, or null while none is known. Asking keeps it measured, a PING a second at most. */
+  /** Shortest recent round trip, or null while none is known. Asking keeps it measured, five PINGs a second at most. */
   shortestMs(nowMs: number): number | null {
     if (!this.#measuring && nowMs - this.#measuredMs > MEASURE_EVERY_MS) {
       this.#measuring = true;

@@ -1,11 +1,10 @@
 import { INITIAL_STREAM_CREDIT } from '@towline/protocol';
 import type { CreditBudget } from './credit-budget.ts';
 
-/** A window that is read within so many round trips may be what holds the sender back: it grows. */
-const GROW_WITHIN_ROUND_TRIPS = 3;
-/** A grown window that takes so many round trips to be read, and a second, holds far more than is in flight: it shrinks. */
-const SHRINK_AFTER_ROUND_TRIPS = 64;
-const SHRINK_AFTER_MS = 1_000;
+/** A window that is read within so many round trips holds the sender back, which sends at most one window a round trip: it grows. */
+const GROW_WITHIN_ROUND_TRIPS = 2;
+/** A grown window that takes so many round trips to be read only makes queues on the way longer: it shrinks. */
+const SHRINK_AFTER_ROUND_TRIPS = 16;
 /** Credit goes back in halves of the window: each grant costs a write, and a sender may wait for a whole frame but never for more than half. */
 const GRANTS_PER_WINDOW = 2;
 
@@ -69,7 +68,7 @@ export class ReceiveWindow {
     this.#roundStartMs = nowMs;
     if (roundTripMs === null) return;
     if (elapsedMs <= roundTripMs * GROW_WITHIN_ROUND_TRIPS) this.#grow();
-    else if (elapsedMs > Math.max(SHRINK_AFTER_MS, roundTripMs * SHRINK_AFTER_ROUND_TRIPS)) this.#shrink();
+    else if (elapsedMs > roundTripMs * SHRINK_AFTER_ROUND_TRIPS) this.#shrink();
   }
 
   #grow(): void {
