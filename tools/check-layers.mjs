@@ -44,8 +44,8 @@ const PACKAGES = {
   },
 };
 const PLUGIN = ['@towline/protocol', '@towline/contract', '@towline/link'];
-/** Only stores, the kernel and the suite for stores may stand for the relay itself. */
-const SYSTEM_SCOPE_USERS = ['core/kernel', 'core/conformance', 'plugins/store-'];
+/** Only the kernel, stores, the suite for stores, and auth plugins that look up a credential before anybody is known may stand for the relay itself. */
+const SYSTEM_SCOPE_USERS = ['core/kernel', 'core/conformance', 'plugins/store-', 'plugins/auth-'];
 
 const faults = [];
 for (const folder of [...foldersIn('core'), ...foldersIn('plugins'), 'config', 'agent', 'cli']) checkPackage(folder);
@@ -77,8 +77,8 @@ function sourcesOf(folder) {
 
 function pluginRule(folder) {
   const ours = [...PLUGIN];
-  if (folder.startsWith('plugins/store-')) ours.push('@towline/contract/system-scope');
-  if (folder.startsWith('plugins/stream-')) ours.push('@towline/process');
+  if (SYSTEM_SCOPE_USERS.some((user) => folder.startsWith(user))) ours.push('@towline/contract/system-scope');
+  if (folder.startsWith('plugins/stream-')) ours.push('@towline/process', '@towline/process/client');
   return { ours };
 }
 

@@ -32,6 +32,8 @@ export interface ProgramOptions {
   readonly cwd?: string;
   readonly stdin?: string | Buffer | 'pipe';
   readonly stdio?: StdioOptions;
+  /** Leaves stdout to the test, which must read `child.stdout`. */
+  readonly ownStdout?: boolean;
 }
 
 /** Path of a built command. */
@@ -56,7 +58,7 @@ export function startProgram(file: string, args: readonly string[], options: Pro
   });
   const said = { stdout: '', stderr: '' };
   const watchers = new Set<() => void>();
-  for (const where of ['stdout', 'stderr'] as const) {
+  for (const where of options.ownStdout ? (['stderr'] as const) : (['stdout', 'stderr'] as const)) {
     child[where]?.setEncoding('utf8').on('data', (text: string) => {
       said[where] += text;
       for (const watcher of watchers) watcher();

@@ -49,6 +49,8 @@ export interface HostParts {
   store: Store;
   /** Folder of the relay's data, absolute. Only for files that belong to the plugin. */
   dataDir: string;
+  /** Folder against which relative paths in the plugin's options count: that of the config file, absolute. */
+  baseDir: string;
 }
 
 /** What the kernel hands to `create`: always log and clock, and what `needs` named. */

@@ -24,7 +24,9 @@ export function createDisposalStack(): DisposalStack {
       for (let last = stack.pop(); last !== undefined; last = stack.pop()) {
         const { name, end } = last;
         const onTimeout = () => new TowlineError('timeout', `${name} did not end within ${DEADLINE_MS / 1_000} s.`);
-        await runWithDeadline(async () => end(), { ms: DEADLINE_MS, onTimeout }).catch((error: unknown) => faults.push(toTowlineError(error)));
+        await runWithDeadline(async () => end(), { ms: DEADLINE_MS, onTimeout }).catch((error: unknown) =>
+          faults.push(toTowlineError(error)),
+        );
       }
       return faults;
     },

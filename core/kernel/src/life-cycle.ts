@@ -31,6 +31,8 @@ export interface StartSettings {
   readonly clock: Clock;
   /** Folder of the relay's data, absolute. */
   readonly dataDir: string;
+  /** Folder against which relative paths in options count, absolute. */
+  readonly baseDir: string;
   /** Gives the start up: what was created is disposed. */
   readonly signal?: AbortSignal;
   readonly startDeadlineMs?: number;
@@ -169,11 +171,12 @@ class RunningPlugins implements StartedPlugins {
 
   /** Log, clock and what was asked for: nothing else can be reached through it. */
   #hostOf({ kind, name, plugin }: ResolvedPlugin): PluginHost<keyof HostParts> {
-    const { log, clock, dataDir } = this.#settings;
+    const { log, clock, dataDir, baseDir } = this.#settings;
     const base = { log: withFields(log, { plugin: `${kind}/${name}` }), clock };
     const store = plugin.needs.includes('store') ? { store: this.store } : {};
     const folder = plugin.needs.includes('dataDir') ? { dataDir } : {};
-    return Object.freeze({ ...base, ...store, ...folder }) as PluginHost<keyof HostParts>;
+    const configFolder = plugin.needs.includes('baseDir') ? { baseDir } : {};
+    return Object.freeze({ ...base, ...store, ...folder, ...configFolder }) as PluginHost<keyof HostParts>;
   }
 
   async #skip(plugin: ResolvedPlugin, failure: TowlineError): Promise<void> {

@@ -307,53 +307,19 @@ describe('a sink that is not required', () => {
   });
 });
 
-describe('a session', () => {
-  const start = event('session.opened', { protocol: '/exec/1', reason: 'x', detail: { argv: ['ls'] } });
-
-  it('is recorded when it opens and when it closes, with what the opening said', async () => {
-    const { store, pipeline, clock } = setUp();
-    const session = await pipeline.openSession(start);
-    expect(pipeline.unclosed()).toEqual([session]);
-    clock.time = start.at + 4_000;
-    await session.close({ outcome: 'ok', exitCode: 3, detail: { files: 1 } });
-    expect(pipeline.unclosed()).toEqual([]);
-    expect(store.records[1]).toMatchObject({
-      action: 'session.closed',
-      protocol: '/exec/1',
-      outcome: 'ok',
-      exitCode: 3,
-      durationMs: 4_000,
-      detail: { argv: ['ls'], files: 1 },
-    });
-    expect(store.records[1]).not.toHaveProperty('reason');
-  });
-
-  it('that is closed twice, at once or later, is closed as the first said', async () => {
-    const { store, pipeline } = setUp();
-    const session = await pipeline.openSession(start);
-    await Promise.all([session.close({ outcome: 'lost' }), session.close({ outcome: 'ok' })]);
-    await session.close({ outcome: 'failed' });
-    expect(store.records.map(({ outcome }) => outcome)).toEqual(['ok', 'lost']);
-  });
-
-  it('is not open when its opening cannot be recorded', async () => {
+describe('what has happened already', () => {
+  it('is noted although a required sink fails', async () => {
     const required = new MemorySink();
-    const { pipeline } = setUp({ required });
+    const { store, pipeline } = setUp({ required });
     required.onWrite = () => Promise.reject(new Error('down'));
-    expect(await refusal(pipeline.openSession(start))).toBe('unavailable');
-    expect(pipeline.unclosed()).toEqual([]);
+    await pipeline.note(event('session.closed'));
+    expect(store.records[0]).toMatchObject({ action: 'session.closed' });
   });
 
-  it('stays open when the store refuses its end, and can be closed again', async () => {
+  it('is an error when the store cannot take it', async () => {
     const { store, pipeline } = setUp();
-    const session = await pipeline.openSession(start);
     store.onAppend = () => Promise.reject(new TowlineError('store_failed'));
-    expect(await refusal(session.close({ outcome: 'ok' }))).toBe('unavailable');
-    expect(pipeline.unclosed()).toEqual([session]);
-    store.onAppend = undefined;
-    await session.close({ outcome: 'interrupted' });
-    expect(store.records.map(({ outcome }) => outcome)).toEqual(['ok', 'interrupted']);
-    expect(pipeline.unclosed()).toEqual([]);
+    expect(await refusal(pipeline.note(event('session.closed')))).toBe('unavailable');
   });
 });
 

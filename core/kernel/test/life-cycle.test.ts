@@ -50,6 +50,7 @@ async function start(entries: readonly PluginEntry[], more: Partial<StartSetting
     ...memoryLog(),
     clock: { now: () => 5 },
     dataDir: '/data',
+    baseDir: '/config',
     startDeadlineMs: 5_000,
     disposeDeadlineMs: 5_000,
     ...more,

@@ -22,7 +22,7 @@ export async function withStore<Result>(options: LocationOptions, work: (parts: 
   const entries = pluginEntries(config).filter(({ kind }) => kind === 'store');
   const resolved = await resolvePlugins(entries, pluginSources(config, DISTRIBUTION_SOURCE));
   await openDataFolder(config.dataDir);
-  await using plugins = await startPlugins(resolved, { log, clock, dataDir: config.dataDir });
+  await using plugins = await startPlugins(resolved, { log, clock, dataDir: config.dataDir, baseDir: config.baseDir });
   await using pipeline = createAuditPipeline({ store: plugins.store.audit, sinks: [], clock, log });
-  return await work({ store: plugins.store, audit: (event) => pipeline.write(event), clock });
+  return await work({ store: plugins.store, audit: (event) => pipeline.note(event), clock });
 }

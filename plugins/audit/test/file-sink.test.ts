@@ -38,7 +38,7 @@ async function openSink(options: Readonly<Record<string, unknown>> = {}) {
   const log: Log = { debug: keep, info: keep, warn: keep, error: keep };
   const checked = await plugin.options['~standard'].validate({ path, ...options });
   if (checked.issues) throw new Error(checked.issues.map(({ message }) => message).join());
-  const sink = plugin.create(checked.value, { log, clock: Date } as unknown as Parameters<typeof plugin.create>[1]);
+  const sink = plugin.create(checked.value, { log, clock: Date, baseDir: '/' } as unknown as Parameters<typeof plugin.create>[1]);
   opened.push(sink as unknown as AsyncDisposable);
   await sink.start!(AbortSignal.timeout(5_000));
   return { sink, messages };

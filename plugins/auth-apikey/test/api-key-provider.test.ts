@@ -33,7 +33,10 @@ function setUp() {
   const keep = (message: string, fields?: unknown) => void lines.push({ message, fields });
   const log: Log = { debug: keep, info: keep, warn: keep, error: keep };
   const clock = { time: NOW, now: () => clock.time };
-  const provider = plugin.create({}, { store: { keys: store.keys } as unknown as Store, clock, log, dataDir: '/unused' });
+  const provider = plugin.create(
+    {},
+    { store: { keys: store.keys } as unknown as Store, clock, log, dataDir: '/unused', baseDir: '/unused' },
+  );
   const ask = (credential: Credential) => provider.authenticate(credential, AbortSignal.timeout(5_000));
   const askKey = (key: string) => ask({ scheme: 'api_key', key });
   /** Puts a key into the store and answers its text. */

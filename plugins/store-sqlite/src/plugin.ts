@@ -9,7 +9,7 @@ const options = z.strictObject({
     .min(1)
     .refine((path) => !path.includes('\0'), 'expected a path without a NUL character')
     .optional()
-    .describe('Database file. A relative path counts from the working folder; left out: towline.db in the data folder.'),
+    .describe('Database file. A relative path counts from the folder of the config file; left out: towline.db in the data folder.'),
 });
 
 /** The store of a single relay: one SQLite file, no server to run. */
@@ -17,6 +17,6 @@ export const plugin = definePlugin({
   kind: 'store',
   name: 'sqlite',
   options,
-  needs: ['dataDir'],
-  create: ({ path }, host) => new SqliteStore(path === undefined ? join(host.dataDir, 'towline.db') : resolve(path), host),
+  needs: ['dataDir', 'baseDir'],
+  create: ({ path }, host) => new SqliteStore(path === undefined ? join(host.dataDir, 'towline.db') : resolve(host.baseDir, path), host),
 });

@@ -13,7 +13,7 @@ export const NOW = 1_800_000_000_000;
 
 /** Makes a store by its plugin, as the relay does. Not started. */
 export function createStore(dataDir: string, options: { readonly path?: string } = {}): SqliteStore {
-  return plugin.create(options, { dataDir, log: silentLog, clock: { now: () => NOW } } as never) as SqliteStore;
+  return plugin.create(options, { dataDir, baseDir: dataDir, log: silentLog, clock: { now: () => NOW } } as never) as SqliteStore;
 }
 
 /** Opens a store in a folder. */

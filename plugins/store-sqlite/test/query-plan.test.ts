@@ -12,6 +12,7 @@ import {
   sampleRegistration,
   sampleSession,
 } from '@towline/conformance/store-cases';
+import type { AuditFilter } from '@towline/contract';
 import type { Database } from 'better-sqlite3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openDatabase } from '../src/thread/open-database.ts';
@@ -42,14 +43,14 @@ function recorded(): Statements {
   return new Statements({ prepare } as Database);
 }
 
-const FILTERS = [
+const FILTERS: readonly AuditFilter[] = [
   {},
   { deviceId: idOf(1) },
   { session: idOf(1) },
   { actor: 'ada' },
   { action: 'session' },
   { deviceId: idOf(1), action: 'session', actor: 'ada' },
-] as const;
+];
 
 function runEverything(caller: WireCaller): void {
   const read = readOperations(recorded(), database.name);

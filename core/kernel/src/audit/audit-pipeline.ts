@@ -1,7 +1,6 @@
 import type { AuditEvent, AuditRepository, AuditSink, Clock, Log } from '@towline/contract';
 import { AUDIT_LIMITS, type AuditLimits } from './audit-limits.ts';
 import { AuditQueue, type WriteOutcome } from './audit-queue.ts';
-import { closingEvent, type SessionRecord } from './session-record.ts';
 import { SinkSet } from './sink-set.ts';
 import { StoreTrail } from './store-trail.ts';
 
@@ -36,10 +35,11 @@ export interface AuditPipeline extends AsyncDisposable {
    * @throws TowlineError `unavailable`: what the event announces must not happen. `internal` for an event that JSON cannot hold.
    */
   write(event: AuditEvent): Promise<void>;
-  /** Records that a session is opened and answers the object that must be closed. @throws as `write`; then nothing was opened. */
-  openSession(event: AuditEvent): Promise<SessionRecord>;
-  /** Sessions that are open by this pipeline, for the end of the relay. */
-  unclosed(): readonly SessionRecord[];
+  /**
+   * Resolves when the store has the record: for what has happened already, so that refusing it would undo nothing.
+   * Sinks take it over from the store when they can. @throws TowlineError `unavailable` when the store cannot take it.
+   */
+  note(event: AuditEvent): Promise<void>;
   status(): AuditStatus;
   /** Writes what waits, gives spools a moment to empty and records what is left. Later writes are refused. Idempotent. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -52,44 +52,26 @@ export function createAuditPipeline(parts: AuditPipelineParts): AuditPipeline {
   const shared = { trail, clock: parts.clock, log: parts.log, limits };
   const sinks: SinkSet = new SinkSet(parts.sinks, { ...shared, note: (event) => queue.note(event) });
   const queue: AuditQueue = new AuditQueue(sinks, shared);
-  return new Pipeline(queue, sinks, parts.clock);
+  return new Pipeline(queue, sinks);
 }
 
 class Pipeline implements AuditPipeline {
   readonly #queue: AuditQueue;
   readonly #sinks: SinkSet;
-  readonly #clock: Clock;
-  readonly #open = new Set<SessionRecord>();
   #closing: Promise<void> | undefined;
 
-  constructor(queue: AuditQueue, sinks: SinkSet, clock: Clock) {
+  constructor(queue: AuditQueue, sinks: SinkSet) {
     this.#queue = queue;
     this.#sinks = sinks;
-    this.#clock = clock;
   }
 
   async write(event: AuditEvent): Promise<void> {
     refuse(await this.#queue.add(event));
   }
 
-  async openSession(event: AuditEvent): Promise<SessionRecord> {
-    await this.write(event);
-    let closed: Promise<void> | undefined;
-    const record: SessionRecord = {
-      opened: event,
-      close: (result) => {
-        closed ??= this.#closeSession(record, closingEvent(event, result, this.#clock.now()), () => {
-          closed = undefined;
-        });
-        return closed;
-      },
-    };
-    this.#open.add(record);
-    return record;
-  }
-
-  unclosed(): readonly SessionRecord[] {
-    return [...this.#open];
+  async note(event: AuditEvent): Promise<void> {
+    const outcome = await this.#queue.add(event);
+    if (!outcome.stored) refuse(outcome);
   }
 
   status(): AuditStatus {
@@ -99,13 +81,6 @@ class Pipeline implements AuditPipeline {
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
-  }
-
-  async #closeSession(record: SessionRecord, event: AuditEvent, reopen: () => void): Promise<void> {
-    const outcome = await this.#queue.add(event);
-    if (outcome.stored) this.#open.delete(record);
-    else reopen();
-    refuse(outcome);
   }
 
   async #close(): Promise<void> {

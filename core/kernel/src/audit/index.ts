@@ -2,4 +2,3 @@ export { AUDIT_LIMITS, type AuditLimits } from './audit-limits.ts';
 export * from './audit-pipeline.ts';
 export * from './canonical-json.ts';
 export * from './chain.ts';
-export type { SessionRecord, SessionResult } from './session-record.ts';

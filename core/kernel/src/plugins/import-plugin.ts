@@ -6,7 +6,11 @@ import { pluginFault, reasonOf } from './plugin-faults.ts';
 import { type DeclaredPlugin, wrongLevel } from './plugin-manifest.ts';
 
 /** Parts a plugin may ask for, with the kinds that may not: those that start before the part is there. */
-const PARTS: Readonly<Record<keyof HostParts, readonly PluginKind[]>> = Object.freeze({ store: ['store', 'audit'], dataDir: [] });
+const PARTS: Readonly<Record<keyof HostParts, readonly PluginKind[]>> = Object.freeze({
+  store: ['store', 'audit'],
+  dataDir: [],
+  baseDir: [],
+});
 
 /** Where a plugin is asked for and how long importing it may take. */
 export interface ImportSettings {

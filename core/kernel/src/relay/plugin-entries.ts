@@ -7,8 +7,9 @@ export function pluginEntries(config: RelayConfig): PluginEntry[] {
   const entry = (kind: PluginKind, from: ConfigEntry): PluginEntry => ({
     kind,
     use: from.use,
-    options: config.optionsOf(from),
+    options: (schema) => config.optionsOf(from, schema),
     ...placeOf(config, from.line),
+    placeOf: (path) => placeOf(config, config.faultAt([...from.path, ...path], '').line).at,
   });
   return [
     entry('store', config.store),

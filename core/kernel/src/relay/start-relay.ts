@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { acquireProcessLock } from '@towline/config/process-lock';
 import type { RelayConfig } from '@towline/config/relay';
 import { type Clock, TowlineError } from '@towline/contract';
+import { OPERATOR } from '../access/actor.ts';
 import { createAuditPipeline } from '../audit/index.ts';
 import { type CertificateHolder, openCertificates } from '../certificates/certificate-holder.ts';
 import { createDisposalStack, type DisposalStack } from '../disposal.ts';
 import { loadRelayId } from '../grants/ring.ts';
 import { openGrantRing } from '../grants/watch-ring.ts';
 import type { HttpServer } from '../http/server.ts';
-import { startPlugins } from '../life-cycle.ts';
+import { type StartedPlugins, startPlugins } from '../life-cycle.ts';
 import type { ClientLink } from '../links/clients.ts';
 import { createDeviceRegistry } from '../links/registry.ts';
 import { watchRevocations } from '../links/revocation-watch.ts';
@@ -68,12 +69,12 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
   await openDataFolder(config.dataDir);
   const lock = await acquireProcessLock(join(config.dataDir, 'relay.lock'));
   disposal.add('the lock of the data folder', () => lock[Symbol.asyncDispose]());
-  const plugins = await startPlugins(resolved, { log, clock, dataDir: config.dataDir, signal });
+  const plugins = await startPlugins(resolved, { log, clock, dataDir: config.dataDir, baseDir: config.baseDir, signal });
   disposal.add('the plugins', () => plugins[Symbol.asyncDispose]());
   const { store } = plugins;
   const pipeline = createAuditPipeline({ store: store.audit, sinks: plugins.sinks, clock, log });
   disposal.add('the audit pipeline', () => pipeline[Symbol.asyncDispose]());
-  const audit: EdgeParts['audit'] = (event) => pipeline.write(event);
+  const audit: EdgeParts['audit'] = (event) => pipeline.note(event);
 
   const onlyKeys = plugins.providers.every(({ provider }) => (provider.loginMethod?.method ?? 'api_key') === 'api_key');
   const adminKeyFile = onlyKeys ? await writeFirstAdminKey({ store, audit, clock }, config.dataDir) : null;
@@ -81,7 +82,7 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
 
   const registry = createDeviceRegistry();
   const clients = new Set<ClientLink>();
-  const ledger = createSessionLedger({ store, audit, clock, log });
+  const ledger = createSessionLedger({ store, announce: (event) => pipeline.write(event), audit, clock, log });
   const grants = await openGrantRing(store.meta, config.forwardSecrets, registry);
   const watch = await watchRevocations({ revocations: store.revocations, registry, clients, log, alsoLook: () => grants.look() });
   disposal.add('the watch on revocations', () => watch[Symbol.asyncDispose]());
@@ -113,6 +114,7 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
   const reload = () => reloadCertificates(certificates, { app, log });
   const daily = setInterval(reload, CERTIFICATES_EVERY_MS);
   disposal.add('the look at certificates', () => clearInterval(daily));
+  await recordStart(plugins, { audit, clock });
   const url = await listen(app, config);
   disposal.add('the links', async () => {
     serving = false;
@@ -121,6 +123,21 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
     await Promise.race([Promise.all(leaving), new Promise((late) => setTimeout(late, LEAVE_MS).unref())]);
   });
   return { url, fingerprint: certificates?.current.fingerprint ?? null, adminKeyFile, reload, stop: () => disposal.disposeAll() };
+}
+
+/** Written before the first request, which also brings the sinks up to the end of the trail. */
+async function recordStart({ skipped }: StartedPlugins, { audit, clock }: { audit: EdgeParts['audit']; clock: Clock }): Promise<void> {
+  await audit({ at: clock.now(), action: 'relay.started', actor: OPERATOR, outcome: 'ok' });
+  for (const { name, error } of skipped) {
+    await audit({
+      at: clock.now(),
+      action: 'audit.sink_skipped',
+      actor: OPERATOR,
+      outcome: 'failed',
+      reason: error.code,
+      detail: { sink: name },
+    });
+  }
 }
 
 function certificateOptions({ dataDir, server }: RelayConfig, clock: Clock): Parameters<typeof openCertificates>[0] {

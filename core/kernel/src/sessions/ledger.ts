@@ -22,6 +22,9 @@ export interface SessionClosing {
 /** What the ledger works with. */
 export interface LedgerParts {
   readonly store: Store;
+  /** Resolves when every required place has the record; rejects when what it announces must not happen. */
+  readonly announce: (event: AuditEvent) => Promise<void>;
+  /** Resolves when the store has the record of what happened. */
   readonly audit: (event: AuditEvent) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,7 +52,7 @@ export interface SessionLedger {
 }
 
 /** Opens the books. */
-export function createSessionLedger({ store, audit, clock, log }: LedgerParts): SessionLedger {
+export function createSessionLedger({ store, announce, audit, clock, log }: LedgerParts): SessionLedger {
   const close = async (id: SessionId, closing: SessionClosing) => {
     const session = await store.sessions.get(id, SYSTEM_SCOPE);
     if (session === null || !(await store.sessions.remove(id))) return;
@@ -65,7 +68,7 @@ export function createSessionLedger({ store, audit, clock, log }: LedgerParts): 
     async open(session) {
       if (!(await store.sessions.insert(session))) throw new TowlineError('conflict', 'A session of this id is open already.');
       try {
-        await audit(openingEvent(session));
+        await announce(openingEvent(session));
       } catch (error) {
         await store.sessions.remove(session.id);
         throw error;

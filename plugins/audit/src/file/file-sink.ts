@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { type AuditRecord, type AuditSink, type Log, type PluginLife, TowlineError } from '@towline/contract';
 import { AppendFile } from './append-file.ts';
 import type { FileSinkOptions } from './options.ts';
@@ -19,7 +18,7 @@ export class FileSink implements AuditSink, PluginLife {
   #disposed = false;
 
   constructor(options: FileSinkOptions, log: Log) {
-    this.#path = resolve(options.path);
+    this.#path = options.path;
     this.#options = options;
     this.#log = log;
   }

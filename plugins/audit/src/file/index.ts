@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { definePlugin } from '@towline/contract';
 import { FileSink } from './file-sink.ts';
 import { optionsSchema } from './options.ts';
@@ -7,5 +8,6 @@ export const plugin = definePlugin({
   kind: 'audit',
   name: 'file',
   options: optionsSchema,
-  create: (options, host) => new FileSink(options, host.log),
+  needs: ['baseDir'],
+  create: (options, host) => new FileSink({ ...options, path: resolve(host.baseDir, options.path) }, host.log),
 });

@@ -16,7 +16,7 @@ export const optionsSchema = z.strictObject({
   path: z
     .string()
     .min(1)
-    .describe('File to which records are appended, one JSON object a line. Relative paths start at the working folder.'),
+    .describe('File to which records are appended, one JSON object a line. A relative path counts from the folder of the config file.'),
   max_size: sizeSchema.prefault('100MB').describe('Size at which the file is set aside as PATH.1 and a new one is begun'),
   keep: z.int().min(1).max(1_000).default(10).describe('Files set aside that are kept; older ones are deleted'),
 });
