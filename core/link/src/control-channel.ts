@@ -5,6 +5,8 @@ import { frameMessage, MAX_CONTROL_MESSAGE, type MessageCodec, MessageSplitter, 
 const MAX_UNSENT_BYTES = 4 * MAX_CONTROL_MESSAGE;
 /** Messages held until somebody takes them; beyond that the stream waits. */
 const MAX_WAITING = 64;
+/** A message that arrives in so many pieces is joined on the way, so that its pieces cost no more than its bytes. */
+const JOIN_AFTER_PIECES = 256;
 
 /** What every control message has. */
 interface Typed {
@@ -54,13 +56,14 @@ class MessageChannel<Out extends Typed, In extends Typed> implements ControlChan
   #taker: Taker<In> | null = null;
   #error: TowlineError | null = null;
   #echoes = 0;
+  #pieces = 0;
 
   constructor(stream: ByteStream, codecs: ControlCodecs<Out, In>) {
     this.#stream = stream;
     this.#codecs = codecs;
     stream.on('data', (bytes: Buffer) => this.#read(bytes));
     stream.on('error', (error) => this.#fail(toTowlineError(error)));
-    stream.on('end', () => stream.end());
+    stream.on('end', () => this.#ended());
     this.closed = new Promise((resolve) => {
       stream.once('close', () => {
         this.#taker?.fail(this.#error ?? new TowlineError('link_closed'));
@@ -117,11 +120,24 @@ class MessageChannel<Out extends Typed, In extends Typed> implements ControlChan
   #read(bytes: Buffer): void {
     try {
       this.#splitter.push(bytes);
+      this.#joinPieces();
       for (let message = this.#splitter.next(); message !== null; message = this.#splitter.next())
         this.#take(this.#codecs.decode.decode(message));
     } catch (error) {
       this.#stream.destroy(toTowlineError(error));
     }
+  }
+
+  #joinPieces(): void {
+    this.#pieces += 1;
+    if (this.#pieces < JOIN_AFTER_PIECES) return;
+    this.#pieces = 0;
+    this.#splitter.push(this.#splitter.rest());
+  }
+
+  #ended(): void {
+    if (this.#splitter.pendingBytes === 0) this.#stream.end();
+    else this.#stream.destroy(new TowlineError('protocol_error', 'The peer ended its control stream in the middle of a message.'));
   }
 
   #take(message: In): void {

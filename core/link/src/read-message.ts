@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
-import { frameMessage, MessageSplitter, TowlineError, toTowlineError } from '@towline/protocol';
+import { frameMessage, TowlineError, toTowlineError } from '@towline/protocol';
+
+const LENGTH_BYTES = 4;
 
 /** Writes one message with its length before it. */
 export function writeMessage(stream: Duplex, message: Uint8Array): void {
@@ -7,48 +9,41 @@ export function writeMessage(stream: Duplex, message: Uint8Array): void {
 }
 
 /**
- * Reads exactly one message off a stream; the bytes behind it stay readable.
+ * Reads exactly one message off a stream; the bytes behind it, and its end, are left for the next reader.
  * @throws TowlineError `timeout` when the signal aborts, `session_broken` when the stream ends before, `protocol_error`, or the stream's own error.
  */
-export function readMessage(stream: Duplex, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
-  const splitter = new MessageSplitter(maxBytes);
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      stream.off('readable', read).off('error', fail).off('end', ended).off('close', ended);
-      signal.removeEventListener('abort', late);
-    };
-    const fail = (error: unknown) => {
-      stop();
-      reject(toTowlineError(error));
-    };
-    const ended = () => fail(new TowlineError('session_broken', 'The peer ended the stream before it answered.'));
-    const late = () => fail(new TowlineError('timeout', 'The peer did not answer in time.', { cause: signal.reason }));
-    const read = () => {
-      try {
-        const message = takeMessage(stream, splitter);
-        if (message === null) return;
-        stop();
-        resolve(message);
-      } catch (error) {
-        fail(error);
-      }
-    };
-    if (signal.aborted) return late();
-    signal.addEventListener('abort', late, { once: true });
-    stream.on('readable', read).on('error', fail).on('end', ended).on('close', ended);
-    read();
-  });
+export async function readMessage(stream: Duplex, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+  const length = (await readExactly(stream, LENGTH_BYTES, signal)).readUInt32BE(0);
+  if (length > maxBytes) {
+    throw new TowlineError('protocol_error', `The peer announced a message of ${length} bytes, where ${maxBytes} are allowed.`);
+  }
+  return length === 0 ? Buffer.alloc(0) : readExactly(stream, length, signal);
 }
 
-/** Reads what is there; puts back what lies behind the message. */
-function takeMessage(stream: Duplex, splitter: MessageSplitter): Buffer | null {
-  for (let bytes = stream.read() as Buffer | null; bytes !== null; bytes = stream.read() as Buffer | null) {
-    splitter.push(bytes);
-    const message = splitter.next();
-    if (message === null) continue;
-    const rest = splitter.rest();
-    if (rest.length > 0) stream.unshift(rest);
-    return message;
+/** Never takes more than it needs: a read that empties an ended stream would make it report that end before anybody listens. */
+async function readExactly(stream: Duplex, bytes: number, signal: AbortSignal): Promise<Buffer> {
+  for (;;) {
+    if (signal.aborted) throw new TowlineError('timeout', 'The peer did not answer in time.', { cause: signal.reason });
+    if (stream.errored) throw toTowlineError(stream.errored);
+    const taken: Buffer | null = stream.read(bytes);
+    if (taken?.length === bytes) return taken;
+    if (taken || stream.readableEnded || stream.destroyed) {
+      throw new TowlineError('session_broken', 'The peer ended the stream before it answered.');
+    }
+    await somethingToRead(stream, signal);
   }
-  return null;
+}
+
+/** Resolves when reading again may bring something: bytes, the end, or an error. */
+function somethingToRead(stream: Duplex, signal: AbortSignal): Promise<void> {
+  const events = ['readable', 'end', 'error', 'close'] as const;
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const event of events) stream.off(event, done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    for (const event of events) stream.on(event, done);
+    signal.addEventListener('abort', done, { once: true });
+  });
 }

@@ -46,6 +46,8 @@ export interface RunningRelay {
   readonly fingerprint: string | null;
   /** File with the first admin's key, when this start made one. */
   readonly adminKeyFile: string | null;
+  /** Aborts when another process took the lock of the data folder: this relay must end. */
+  readonly lost: AbortSignal;
   /** Reads the certificate files anew. Connections stay. */
   reload(): Promise<void>;
   /** Takes leave of all links and ends everything in reverse order. Answers what went wrong. */
@@ -122,7 +124,7 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
     const leaving = [...registry.all(), ...clients].map((link) => link.dismiss('unavailable', 'The relay is stopping.'));
     await Promise.race([Promise.all(leaving), new Promise((late) => setTimeout(late, LEAVE_MS).unref())]);
   });
-  return { url, fingerprint: certificates?.current.fingerprint ?? null, adminKeyFile, reload, stop: () => disposal.disposeAll() };
+  return { url, fingerprint: certificates?.current.fingerprint ?? null, adminKeyFile, lost: lock.lost, reload, stop: () => disposal.disposeAll() };
 }
 
 /** Written before the first request, which also brings the sinks up to the end of the trail. */

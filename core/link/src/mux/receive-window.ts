@@ -1,10 +1,12 @@
 import { INITIAL_STREAM_CREDIT } from '@towline/protocol';
 import type { CreditBudget } from './credit-budget.ts';
 
-/** A window that is read within so many round trips holds the sender back, which sends at most one window a round trip: it grows. */
-const GROW_WITHIN_ROUND_TRIPS = 2;
+/** A window that is read within so many round trips holds the sender back, which can send one window a round trip: it grows. */
+const GROW_WITHIN_ROUND_TRIPS = 3;
 /** A grown window that takes so many round trips to be read only makes queues on the way longer: it shrinks. */
 const SHRINK_AFTER_ROUND_TRIPS = 16;
+/** Shorter round trips count as this many milliseconds: on a fast network, processes that take turns on a core are what takes time. */
+const SHORTEST_ROUND_TRIP_MS = 1;
 /** Credit goes back in halves of the window: each grant costs a write, and a sender may wait for a whole frame but never for more than half. */
 const GRANTS_PER_WINDOW = 2;
 
@@ -67,8 +69,9 @@ export class ReceiveWindow {
     this.#readInRound = 0;
     this.#roundStartMs = nowMs;
     if (roundTripMs === null) return;
-    if (elapsedMs <= roundTripMs * GROW_WITHIN_ROUND_TRIPS) this.#grow();
-    else if (elapsedMs > roundTripMs * SHRINK_AFTER_ROUND_TRIPS) this.#shrink();
+    const roundTrips = elapsedMs / Math.max(roundTripMs, SHORTEST_ROUND_TRIP_MS);
+    if (roundTrips <= GROW_WITHIN_ROUND_TRIPS) this.#grow();
+    else if (roundTrips > SHRINK_AFTER_ROUND_TRIPS) this.#shrink();
   }
 
   #grow(): void {

@@ -25,9 +25,10 @@ export async function startCommand({ host, port, ...location }: StartOptions): P
   process.on('SIGHUP', () => void relay.reload());
   if (relay.adminKeyFile !== null) log.info(`the API key of a platform admin is in ${relay.adminKeyFile}`, { file: relay.adminKeyFile });
   process.stdout.write(`ready url=${relay.url}${relay.fingerprint === null ? '' : ` fingerprint=${relay.fingerprint}`}\n`);
-  const signal = await ended;
-  log.info('the relay stops', { signal });
+  const lost = new Promise<string>((resolve) => relay.lost.addEventListener('abort', () => resolve('lost lock'), { once: true }));
+  const reason = await Promise.race([ended, lost]);
+  log.info('the relay stops', { reason });
   const faults = await relay.stop();
   for (const fault of faults) log.error('a part did not stop cleanly', { code: fault.code, error: fault });
-  process.exit(faults.length === 0 ? 0 : 1);
+  process.exit(faults.length === 0 && !relay.lost.aborted ? 0 : 1);
 }
