@@ -17,12 +17,20 @@ const [role, ...args] = ['relay', 'device', 'client'].includes(given[0]) ? given
 const PSK = Buffer.alloc(32, 7);
 const CIPHERS = 'PSK+AESGCM:TLS_AES_128_GCM_SHA256';
 const listenTls = async (onSocket) => {
-  const server = tls.createServer({ pskCallback: () => PSK, ciphers: CIPHERS }, (socket) => onSocket(socket.on('error', () => {}).setNoDelay(true)));
+  const server = tls.createServer({ pskCallback: () => PSK, ciphers: CIPHERS }, (socket) =>
+    onSocket(socket.on('error', () => {}).setNoDelay(true)),
+  );
   await once(server.listen(0, '127.0.0.1'), 'listening');
   return server.address().port;
 };
 const dialTls = async (port) => {
-  const socket = tls.connect({ port, host: '127.0.0.1', ciphers: CIPHERS, pskCallback: () => ({ psk: PSK, identity: 'bench' }), checkServerIdentity: () => undefined });
+  const socket = tls.connect({
+    port,
+    host: '127.0.0.1',
+    ciphers: CIPHERS,
+    pskCallback: () => ({ psk: PSK, identity: 'bench' }),
+    checkServerIdentity: () => undefined,
+  });
   await once(socket, 'secureConnect');
   return socket.on('error', () => {}).setNoDelay(true);
 };
@@ -151,8 +159,17 @@ function printTable({ plain, link }) {
     ['from the device, MB/s', 'download', 0],
     ['1-byte round trip p50 alone, ms', 'alone', 3],
     ['1-byte round trip p50 beside bulk, ms', 'beside', 3],
-  ].map(([what, key, digits]) => [what, median(plain, key).toFixed(digits), median(link, key).toFixed(digits), (median(link, key) / median(plain, key)).toFixed(2)]);
-  const line = (cells) => `| ${cells[0].padEnd(38)} | ${cells.slice(1).map((cell) => cell.padStart(9)).join(' | ')} |`;
+  ].map(([what, key, digits]) => [
+    what,
+    median(plain, key).toFixed(digits),
+    median(link, key).toFixed(digits),
+    (median(link, key) / median(plain, key)).toFixed(2),
+  ]);
+  const line = (cells) =>
+    `| ${cells[0].padEnd(38)} | ${cells
+      .slice(1)
+      .map((cell) => cell.padStart(9))
+      .join(' | ')} |`;
   console.log(line(['through a relay, two TLS legs', 'plain TLS', 'link', 'ratio']));
   console.log(`|${'-'.repeat(40)}|${'-'.repeat(11)}|${'-'.repeat(11)}|${'-'.repeat(11)}|`);
   for (const row of rows) console.log(line(row));

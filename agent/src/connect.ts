@@ -2,7 +2,7 @@ import type { DeviceHandler } from '@towline/contract';
 import { createReconnectPolicy, keepLinked, type LinkState, startDeadline } from '@towline/link';
 import { ERRORS, type ErrorCode, TowlineError, toTowlineError } from '@towline/protocol';
 import { createTlsDial } from '@towline/transport-tls/dial';
-import type { DeviceCredential } from './credential.ts';
+import { type DeviceCredential, keepRenewedKey } from './credential.ts';
 import type { Enrolment } from './identity.ts';
 import { SessionJournal } from './journal.ts';
 import { LiveSessions } from './live-sessions.ts';
@@ -149,12 +149,8 @@ class Connection {
   }
 
   async #storeApiKey(apiKey: string): Promise<void> {
-    const { settings, log } = this.#options.runtime;
-    await settings.files.saveApiKey(apiKey);
+    await keepRenewedKey(this.#options.runtime.settings, apiKey);
     this.#apiKey = apiKey;
-    if (this.#options.credential.source === 'environment') {
-      log.warn('TOWLINE_API_KEY holds the old key of this device; remove it, or the next start will use it and fail');
-    }
   }
 
   #report(state: LinkState): void {

@@ -30,16 +30,24 @@ export interface DeviceCredential {
 export async function obtainCredential(parts: CredentialParts): Promise<DeviceCredential> {
   const { settings } = parts;
   const { files, givenKey } = settings;
-  if (givenKey?.kind === 'device') return { apiKey: givenKey.text, source: 'environment' };
   const kept = await files.apiKey();
-  if (kept !== undefined) return { apiKey: checkKept(kept), source: 'kept' };
-  const enrolled = await enrolAnew(parts);
-  const { apiKey, name, relayId, grantKeys } = enrolled;
+  if (givenKey?.kind === 'device' && kept?.replaces !== keyIdOf(givenKey.text)) return { apiKey: givenKey.text, source: 'environment' };
+  if (kept !== null) return { apiKey: checkKept(kept.text), source: 'kept' };
+  const { apiKey, name, relayId, grantKeys } = await enrolAnew(parts);
   // The relay first: a key without the relay it is for would be taken for one that was put there by hand.
   await files.saveEnrolment({ url: settings.relay.origin, relayId, name, grantKeys });
-  await files.saveApiKey(apiKey);
+  await files.saveApiKey({ text: apiKey });
   parts.emit({ event: 'enrolled', device: parts.identity.deviceId, name });
   return { apiKey, source: 'enrolled' };
+}
+
+/** Keeps a renewed key. Where the old one is in the environment, which nobody but its owner can change, it is noted as replaced. */
+export async function keepRenewedKey({ files, givenKey }: Settings, apiKey: string): Promise<void> {
+  await files.saveApiKey({ text: apiKey, replaces: givenKey?.kind === 'device' ? keyIdOf(givenKey.text) : undefined });
+}
+
+function keyIdOf(apiKey: string): string | undefined {
+  return parseApiKey(apiKey)?.id;
 }
 
 function checkKept(apiKey: string): string {

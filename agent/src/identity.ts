@@ -31,6 +31,13 @@ export interface Enrolment {
   readonly grantKeys: readonly GrantKeyRecord[];
 }
 
+/** An API key of the device. */
+export interface KeptApiKey {
+  readonly text: string;
+  /** Id of the key of the environment that it was renewed from: that one is worth nothing any more. */
+  readonly replaces?: string | undefined;
+}
+
 /** How the certificate of a relay is believed, for one relay. */
 export interface KeptTrust {
   readonly url: string;
@@ -75,13 +82,17 @@ export class DeviceFiles {
     await this.#change((state) => ({ ...state, trust: { url, ...trust } }));
   }
 
-  /** The device's API key; undefined when it has none. */
-  async apiKey(): Promise<string | undefined> {
-    return (await readCredentials(this.dir)).device_credentials?.api_key;
+  /** The device's API key; null when it has none. */
+  async apiKey(): Promise<KeptApiKey | null> {
+    const kept: { readonly api_key: string; readonly replaces?: unknown } | undefined = (await readCredentials(this.dir))
+      .device_credentials;
+    if (kept === undefined) return null;
+    return { text: kept.api_key, replaces: typeof kept.replaces === 'string' ? kept.replaces : undefined };
   }
 
-  async saveApiKey(apiKey: string): Promise<void> {
-    await updateCredentials(this.dir, (present) => ({ ...present, device_credentials: { api_key: apiKey } }));
+  async saveApiKey({ text, replaces }: KeptApiKey): Promise<void> {
+    const kept = { api_key: text, ...(replaces === undefined ? {} : { replaces }) };
+    await updateCredentials(this.dir, (present) => ({ ...present, device_credentials: kept }));
   }
 
   /** Forgets the credential and the relay it was for. The identity stays, so that the device can be enrolled again. */

@@ -7,7 +7,7 @@ export async function logOut(options: RunOptions, io: CommandIo): Promise<void> 
   const files = filesOf(io.env, options.profile);
   await using _lock = await lockRuntime(files.dir);
   const [apiKey, enrolment] = [await files.apiKey(), await files.enrolment()];
-  if (apiKey === undefined && enrolment === null) return io.stderr('This device is not enrolled anywhere.\n');
+  if (apiKey === null && enrolment === null) return io.stderr('This device is not enrolled anywhere.\n');
   await files.forgetEnrolment();
   const relay = enrolment?.url ?? 'the relay';
   io.stderr(

@@ -38,11 +38,17 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const known = toTowlineError(error);
   process.stderr.write(describe(known));
-  if (!isTowlineError(error)) process.stderr.write(`  ${printable(String((error as Error).stack ?? error))}\n`);
+  // A fault of this program has no log to look into.
+  if (!isTowlineError(error)) process.stderr.write(`  ${linesOf(String((error as Error).stack ?? error))}\n`);
   return known.exit;
 }
 
 function describe({ code, message, hint }: TowlineError): string {
-  const lines = message.split('\n').map(printable);
-  return code === 'cancelled' ? `towline-agent: ${lines.join('\n  ')}\n` : `towline-agent: ${lines.join('\n  ')}\n  ${printable(hint)}\n`;
+  const told = `towline-agent: ${linesOf(message)}\n`;
+  return code === 'cancelled' ? told : `${told}  ${linesOf(hint)}\n`;
+}
+
+/** Lines after the first are indented, so that no text from elsewhere can pose as a line of ours. */
+function linesOf(text: string): string {
+  return text.split('\n').map(printable).join('\n  ');
 }

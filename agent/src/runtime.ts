@@ -46,7 +46,12 @@ export function runRuntime(options: RunOptions, io: RuntimeIo): Promise<void> {
     warnOfRoot(runtime);
     const handlers = await loadHandlers(runtime.settings.streams);
     const credential = await obtain(runtime);
-    await stayConnected({ runtime, handlers, credential, instance: createId<SessionId>() });
+    try {
+      await stayConnected({ runtime, handlers, credential, instance: createId<SessionId>() });
+    } catch (error) {
+      if (CREDENTIAL_IS_DEAD.has(toTowlineError(error).code)) await forgetCredential(runtime, credential);
+      throw error;
+    }
   });
 }
 
@@ -68,7 +73,8 @@ async function withRuntime(options: RunOptions, io: RuntimeIo, work: (runtime: R
   const status = new StatusFile(settings.files.dir, clock);
   const watch = createEventWatch({ emit: createEventSink({ ...io, json: options.json === true }), status, settings, log });
   const signal = AbortSignal.any([io.signal, lock.lost]);
-  status.update({ state: 'starting', relay: settings.relay.origin, device: identity.deviceId });
+  const name = (await settings.files.enrolment())?.name ?? null;
+  status.update({ state: 'starting', relay: settings.relay.origin, device: identity.deviceId, name });
   try {
     await work({ settings, identity, env: io.env, log, clock, emit: watch.emit, signal });
     signal.throwIfAborted();
@@ -76,7 +82,6 @@ async function withRuntime(options: RunOptions, io: RuntimeIo, work: (runtime: R
   } catch (thrown) {
     const error = signal.aborted ? cancellation(signal) : toTowlineError(thrown);
     watch.emit(stoppedBy(error));
-    if (CREDENTIAL_IS_DEAD.has(error.code)) await forgetCredential(settings, log);
     if (!io.signal.aborted) throw error;
   } finally {
     await watch.settled();
@@ -89,9 +94,9 @@ function obtain({ settings, identity, env, emit, log, signal }: Runtime): Promis
 }
 
 /** It opens nothing any more, and asking again with it would only be noise. The device can be enrolled anew. */
-async function forgetCredential({ files, givenKey }: Settings, log: Log): Promise<void> {
-  await files.forgetEnrolment();
-  if (givenKey?.kind === 'device') log.warn('TOWLINE_API_KEY still holds the credential that is worth nothing any more; remove it');
+async function forgetCredential({ settings, log }: Runtime, { source }: DeviceCredential): Promise<void> {
+  if (source === 'environment') log.warn('TOWLINE_API_KEY holds a credential that is worth nothing any more; remove it');
+  else await settings.files.forgetEnrolment();
 }
 
 function warnOfRoot({ settings, log }: Runtime): void {

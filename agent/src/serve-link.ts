@@ -78,6 +78,7 @@ class LinkServing {
   readonly #control: DeviceControl;
   readonly #check: GrantCheck;
   readonly #sender: JournalSender;
+  readonly #device: { readonly id: string; readonly name: string };
   #grantKeys: readonly GrantKeyRecord[];
 
   constructor(control: DeviceControl, loggedIn: LoggedIn, host: LinkHost) {
@@ -93,8 +94,6 @@ class LinkServing {
     this.#device = { id: device, name: loggedIn.name };
   }
 
-  readonly #device: { readonly id: string; readonly name: string };
-
   start(inbox: StreamInbox): void {
     this.#sender.start();
     inbox.open((stream) => this.#serve(stream));
@@ -109,6 +108,7 @@ class LinkServing {
     return new Promise((resolve, reject) => {
       if (over.aborted) return resolve();
       over.addEventListener('abort', () => resolve(), { once: true });
+      void this.#control.closed.then((error) => reject(error ?? new TowlineError('protocol_error', 'The relay ended the control stream.')));
       const queue = createMessageQueue((message: RelayToDevice) => this.#obey(message), reject);
       this.#control.onMessage(queue);
     });

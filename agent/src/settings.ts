@@ -163,15 +163,13 @@ function trustAnything(env: Environment): TrustSettings {
   return (env.TOWLINE_TRUST_INVALID_CERT ?? env.M87_TRUST_INVALID_CERT) === 'true' ? { trustInvalid: true } : {};
 }
 
+/** The name given, which was checked with the rest of the configuration, else the host name as far as it can be one. */
 function chooseName({ name }: DeviceConfig): string {
-  const fault = name === undefined ? null : deviceNameFault(name);
-  if (fault !== null) throw new TowlineError('usage', `The device cannot have the name given: ${fault}.`);
   if (name !== undefined) return name;
-  return deviceNameFault(hostname()) === null
-    ? hostname()
-    : `device-${
-        hostname()
-          .replace(/[^A-Za-z0-9]+/g, '')
-          .slice(0, 40) || 'unnamed'
-      }`;
+  if (deviceNameFault(hostname()) === null) return hostname();
+  return `device-${
+    hostname()
+      .replace(/[^A-Za-z0-9]+/g, '')
+      .slice(0, 40) || 'unnamed'
+  }`;
 }

@@ -6,8 +6,8 @@ import {
   CONTROL_PROTOCOL,
   createClientSession,
   createId,
-  deriveGrantKey,
   type DeviceToRelay,
+  deriveGrantKey,
   deviceOpen,
   deviceToRelay,
   encodeJson,
@@ -68,7 +68,15 @@ export class RelaySide {
   constructor(link: Link, options: Partial<RelaySideOptions> & { readonly relay: string }) {
     const nonce = randomBytes(24).toString('base64url');
     const grantKey = options.grantKey ?? testGrantKey;
-    this.#options = { grantKey, grantKeys: publishGrantKeys([grantKey]), acknowledge: true, journalReceived: 0, nonce, welcome: {}, ...options };
+    this.#options = {
+      grantKey,
+      grantKeys: publishGrantKeys([grantKey]),
+      acknowledge: true,
+      journalReceived: 0,
+      nonce,
+      welcome: {},
+      ...options,
+    };
     this.nonce = this.#options.nonce;
     this.link = link;
   }
@@ -124,7 +132,10 @@ export class RelaySide {
   }
 
   /** Opens a stream with a good grant. */
-  open(body: JsonObject, changes: { readonly protocol?: string; readonly session?: SessionId; readonly resume?: { received: number } } = {}) {
+  open(
+    body: JsonObject,
+    changes: { readonly protocol?: string; readonly session?: SessionId; readonly resume?: { received: number } } = {},
+  ) {
     const message = { protocol: '/exec/1', session: createId<SessionId>(), body, ...changes };
     const open = deviceOpen.encode(message).toString('utf8');
     return this.openRaw(relayOpen.encode({ grant: this.grant(open, { protocol: message.protocol }), open }));

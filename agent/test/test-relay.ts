@@ -44,6 +44,8 @@ export class TestRelay {
   linkOptions: Partial<RelaySideOptions> = {};
   readonly #server: ReturnType<typeof createServer>;
   readonly #sockets = new Set<TLSSocket>();
+  /** Requests whose claim was answered with something else than `pending`: the next registration makes a new one. */
+  readonly #decided = new Set<string>();
   #waiting: (() => void)[] = [];
 
   private constructor(server: ReturnType<typeof createServer>, id: string) {
@@ -77,6 +79,7 @@ export class TestRelay {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#server.listening) return;
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
     await once(this.#server, 'close');
@@ -96,7 +99,7 @@ export class TestRelay {
   }
 
   #register(request: IncomingMessage, body: RegistrationRequest): Answer {
-    const same = this.registrations.find((one) => one.request.device_id === body.device_id && this.claimAnswer(one).hasOwnProperty('body'));
+    const same = this.registrations.find((one) => one.request.device_id === body.device_id && !this.#decided.has(one.id));
     const apiKey = request.headers['x-api-key'];
     const registration = same ?? { id: createId<RegistrationId>(), request: body, apiKey: apiKey as string | undefined };
     if (!same) this.registrations.push(registration);
@@ -120,7 +123,10 @@ export class TestRelay {
   #claim(id: string, body: Record<string, unknown>): Answer {
     this.claims.push({ registration: id, signature: String(body.signature) });
     const registration = this.registrations.find((one) => one.id === id);
-    return registration ? this.claimAnswer(registration) : { error: 'not_found' };
+    if (registration === undefined) return { error: 'not_found' };
+    const answer = this.claimAnswer(registration);
+    if ('error' in answer || (answer.body as { state?: string }).state !== 'pending') this.#decided.add(id);
+    return answer;
   }
 
   #answer(response: ServerResponse, answer: Answer): void {

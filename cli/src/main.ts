@@ -11,6 +11,8 @@ export async function main(): Promise<void> {
   abortOnSignals(stopping);
   endWithoutReader();
   const code = await run(host);
+  // The work is done: from here on the first signal ends the wait for a slow reader.
+  stopping.abort();
   await Promise.all([flush(process.stdout), flush(process.stderr)]);
   // A terminal that still waits for a key would keep the process.
   process.exit(code);

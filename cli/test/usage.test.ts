@@ -25,11 +25,12 @@ describe('wrong and right use of the command line', () => {
 
   it.each([
     [['help', 'devices'], 'Usage: towline devices'],
-    [['devices', '--help'], 'approve'],
+    [['devices', 'help', 'approve'], 'Usage: towline devices approve'],
     [['devices', 'list', '--help'], '--pending'],
     [['audit', '--help'], '--since'],
     [['pi', '--help'], 'exec'],
     [['pi', 'status', '--help'], 'exit code 5'],
+    [['runtime', 'run', '--help'], '--run-as'],
   ])('shows the help of %j', async (args, part) => {
     const { code, stdout, stderr } = await user.run(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -56,6 +57,7 @@ describe('wrong and right use of the command line', () => {
     ['a limit that is none', ['pi', 'audit', '--limit', '0'], '--limit'],
     ['no relay at all', ['devices', 'list'], 'No relay is set'],
     ['a relay without TLS', ['--relay', 'http://localhost', 'devices', 'list'], 'https://'],
+    ['a runtime without a relay', ['runtime', 'run', '--org', 'acme'], 'relay'],
     ['a profile that would leave the folder', ['--profile', '../other', 'whoami'], 'not the name of a profile'],
   ])('refuses %s with exit code 2', async (_what, args, part) => {
     const { code, stdout, stderr } = await user.run(args);

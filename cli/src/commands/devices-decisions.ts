@@ -20,7 +20,7 @@ export function approveCommand(program: Program): Command {
     using relay = await openRelay(context);
     const { signal } = context.host;
     // A whole id may be that of a request decided already: the relay says so better than a list that lacks it.
-    const id = (await findPending(relay.api, text!, signal))?.id ?? wholeId(text!);
+    const id = (await findPending(relay.api, { text: text!, orByDevice: false }, signal))?.id ?? wholeId(text!);
     const device = checkAnswer<DeviceView>(await relay.api.request('POST', apiPath`/v1/registrations/${id}/approve`, { signal }), DEVICE);
     if (context.output.json) context.output.document(device);
     else context.output.line(`approved ${shown(device.name)} (${shown(device.id)}), fingerprint ${shown(device.fingerprint)}`);
@@ -71,7 +71,7 @@ interface Ended {
 }
 
 async function rejectOrRemove(api: ApiClient, ending: Ending): Promise<Ended> {
-  const request = await findPending(api, ending.text, ending.signal);
+  const request = await findPending(api, { text: ending.text, orByDevice: true }, ending.signal);
   return request === null ? remove(api, ending) : reject(api, request, ending);
 }
 
@@ -80,7 +80,7 @@ async function removeOrReject(api: ApiClient, ending: Ending): Promise<Ended> {
     return await remove(api, ending);
   } catch (error) {
     if (!isTowlineError(error) || error.code !== 'not_found') throw error;
-    const request = await findPending(api, ending.text, ending.signal);
+    const request = await findPending(api, { text: ending.text, orByDevice: true }, ending.signal);
     if (request === null) throw error;
     return reject(api, request, ending);
   }

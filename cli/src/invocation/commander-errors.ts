@@ -1,12 +1,9 @@
 import { TowlineError } from '@towline/protocol';
 import type { Command, CommanderError } from 'commander';
 
-/** The answer to `--help` and `--version`: commander ends by an error, though all is well. */
-const ENDED_WELL: ReadonlySet<string> = new Set(['commander.helpDisplayed', 'commander.version']);
-
-/** Whether commander only ended after it had printed the help. */
+/** Whether commander only ended because it had printed the help: it says so by an error. */
 export function endedWell(error: CommanderError): boolean {
-  return ENDED_WELL.has(error.code);
+  return error.exitCode === 0;
 }
 
 /** A wrong use that commander found, in our own form: what is wrong, then what to do. */

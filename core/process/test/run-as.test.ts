@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveUser } from '../src/account.ts';
 import { type Identity, resolveIdentity } from '../src/identity.ts';
 import { loginCommand } from '../src/login-command.ts';
-import { finishOf, readAll, startOnPipes, startOnTerminal, until } from './running.ts';
+import { finishOf, readAll, startOnPipes, startOnTerminal, untilBare } from './running.ts';
 
 const root = process.getuid?.() === 0;
 const user = `twltest${process.pid}`;
@@ -67,7 +67,7 @@ describe.skipIf(!root)('running as another user (needs root)', () => {
   it('holds no descriptor of the runtime', async () => {
     await startOnTerminal(['sleep', '60']);
     const program = await startOnPipes(['sleep', '60'], { identity });
-    await until(() => readdirSync(`/proc/${program.pid}/fd`).length === 3, 'the descriptors are closed');
+    await untilBare(program.pid, 'sleep');
     expect(statSync(`/proc/${program.pid}`).uid).toBe(identity.account.uid);
   });
 

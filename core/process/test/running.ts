@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createId, type SessionId } from '@towline/protocol';
 import { afterEach } from 'vitest';
@@ -86,4 +87,10 @@ export async function until(holds: () => boolean | Promise<boolean>, what: strin
     if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** Waits until a process has become the program of that name and has no descriptor but the three. */
+export function untilBare(pid: number, name: string): Promise<void> {
+  const isBare = () => readFileSync(`/proc/${pid}/comm`, 'utf8') === `${name}\n` && readdirSync(`/proc/${pid}/fd`).join() === '0,1,2';
+  return until(isBare, `${name} has no descriptor but the three`);
 }

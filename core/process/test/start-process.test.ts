@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { finishOf, ourselves, readAll, startOnPipes, startOnTerminal, until } from './running.ts';
+import { finishOf, ourselves, readAll, startOnPipes, startOnTerminal, until, untilBare } from './running.ts';
 
 describe('a program on pipes', () => {
   it('keeps standard output and standard error apart', async () => {
@@ -61,10 +62,7 @@ describe('a program on pipes', () => {
     await startOnTerminal(['sleep', '60']);
     const program = await startOnPipes(['sleep', '60']);
     const terminal = await startOnTerminal(['sleep', '60']);
-    for (const { pid } of [program, terminal]) {
-      await until(() => readdirSync(`/proc/${pid}/fd`).length === 3, 'the descriptors are closed');
-      expect(readdirSync(`/proc/${pid}/fd`)).toEqual(['0', '1', '2']);
-    }
+    for (const { pid } of [program, terminal]) await untilBare(pid, 'sleep');
   });
 
   it('sees nothing of the environment of the runtime', async () => {
@@ -90,8 +88,17 @@ describe('a program on pipes', () => {
   });
 
   it('leaves no pipe behind in the temporary folder', async () => {
-    await finishOf(await startOnPipes(['true']));
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('towline-pipes-'))).toEqual([]);
+    const before = process.env.TMPDIR;
+    const folder = mkdtempSync(join(tmpdir(), 'towline-tmp-'));
+    process.env.TMPDIR = folder;
+    try {
+      await finishOf(await startOnPipes(['true']));
+      expect(readdirSync(folder)).toEqual([]);
+    } finally {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

@@ -7,7 +7,7 @@ export const command: StreamCommand = {
   usage: '-- CMD...',
   options: [
     { flags: '-i, --stdin', description: 'pass standard input on to the command' },
-    { flags: '-t, --tty', description: 'run the command on a terminal' },
+    { flags: '-t, --tty', description: 'run the command on a terminal; ~. at the beginning of a line leaves it' },
   ],
   run: async (invocation, host) => (await import('./run-command.ts')).runCommand(invocation, host),
 };

@@ -8,6 +8,7 @@ import { command } from '@towline/stream-exec/cli';
 const [path, id, options, ...args] = process.argv.slice(2);
 const aborting = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => aborting.abort());
+process.stdout.on('error', () => aborting.abort());
 const host = {
   async openSession(_protocol, body) {
     const socket = connect({ path, allowHalfOpen: true });

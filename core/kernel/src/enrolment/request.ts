@@ -15,6 +15,7 @@ import {
 import { actorOf, NOBODY } from '../access/actor.ts';
 import { approveRegistration } from './approve.ts';
 import type { EnrolmentParts } from './parts.ts';
+import { createTurns } from './turns.ts';
 
 /** A request to enrol as it came, its form checked. */
 export interface EnrolmentRequest {
@@ -33,19 +34,36 @@ export interface Requester {
 }
 
 /**
- * Takes a request to enrol. The same device asking for the same again gets the request it has. With an
- * enrolment key the request is approved at once.
+ * Takes requests to enrol. The same device asking for the same again gets the request it has. With an enrolment key
+ * the request is approved at once.
  * @throws TowlineError `invalid_request`, `proof_invalid`, `device_identity`, `registration_limit`, `key_wrong_kind`, `key_spent`.
  */
-export async function requestEnrolment(parts: EnrolmentParts, request: EnrolmentRequest, requester: Requester): Promise<Registration> {
-  const owner = ownerOf(request, requester.principal);
-  checkRequest(request);
+export type EnrolmentIntake = (request: EnrolmentRequest, requester: Requester) => Promise<Registration>;
+
+/** Makes the intake. What looks at the store and then adds to it is done in turns: requests at the same moment must not all find room. */
+export function createEnrolmentIntake(parts: EnrolmentParts): EnrolmentIntake {
+  const inTurn = createTurns();
+  return async (request, requester) => {
+    const owner = ownerOf(request, requester.principal);
+    checkRequest(request);
+    return inTurn(() => takeRequest(parts, request, { owner, requester }));
+  };
+}
+
+async function takeRequest(
+  parts: EnrolmentParts,
+  request: EnrolmentRequest,
+  { owner, requester }: { owner: Scope; requester: Requester },
+): Promise<Registration> {
   await refuseForeignIdentity(parts, request, owner);
   const waiting = await waitingRequest(parts, request, owner);
-  if (waiting !== null && requester.principal === null) return waiting;
+  const { principal } = requester;
+  if (principal === null) return waiting ?? insertRequest(parts, request, { owner, requester });
+  if (waiting?.state === 'approved') return waiting;
+  // Spent first: a request that the key does not cover must not stay and wait for somebody.
+  await spend(parts, principal);
   const registration = waiting ?? (await insertRequest(parts, request, { owner, requester }));
-  if (requester.principal === null || registration.state === 'approved') return registration;
-  return approveByKey(parts, registration, requester.principal);
+  return approveRegistration(parts, registration, { actor: actorOf(principal), address: requester.address, caller: SYSTEM_SCOPE });
 }
 
 function ownerOf(request: EnrolmentRequest, principal: Principal | null): Scope {
@@ -147,7 +165,6 @@ async function checkPending({ store, clock, limits }: EnrolmentParts, owner: Sco
     throw new TowlineError('registration_limit', `${ofAddress} requests to enrol from your address wait already.`);
 }
 
-async function approveByKey(parts: EnrolmentParts, registration: Registration, principal: Principal): Promise<Registration> {
-  if (principal.keyId === undefined || !(await parts.store.keys.spend(principal.keyId))) throw new TowlineError('key_spent');
-  return approveRegistration(parts, registration, { actor: actorOf(principal), address: registration.address, caller: SYSTEM_SCOPE });
+async function spend({ store }: EnrolmentParts, { keyId }: Principal): Promise<void> {
+  if (keyId === undefined || !(await store.keys.spend(keyId))) throw new TowlineError('key_spent');
 }

@@ -17,8 +17,11 @@ const STRANGER_DEADLINE_MS = 5_000;
 /** The HTTP edge, typed for zod schemas. */
 export type HttpServer = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
-/** How a route lets requests in. */
-export type RouteAccess = 'user' | 'device' | 'anyone';
+/**
+ * How a route lets requests in: with the credential of a user or a device, with that of an enrolment key or none,
+ * or whoever asks, where no credential is looked at.
+ */
+export type RouteAccess = 'user' | 'device' | 'enrolment' | 'anyone';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -26,7 +29,7 @@ declare module 'fastify' {
     access?: RouteAccess;
   }
   interface FastifyRequest {
-    /** Who asks; null on routes for anyone when no credential came. */
+    /** Who asks; null on routes for anyone, and on those for enrolment when no credential came. */
     principal: Principal | null;
   }
 }
@@ -74,15 +77,20 @@ export function principalOf(request: FastifyRequest): Principal {
   return request.principal;
 }
 
+const NEEDED = Object.freeze({
+  user: 'the credential of a user',
+  device: 'the API key of a device',
+  enrolment: 'an enrolment key, or no credential at all',
+} as const satisfies Record<Exclude<RouteAccess, 'anyone'>, string>);
+
 async function decorate(app: HttpServer, authenticator: Authenticator): Promise<void> {
   app.decorateRequest('principal', null);
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access ?? 'user';
-    if (access === 'anyone' && !hasCredential(request)) return;
+    if (access === 'anyone' || (access === 'enrolment' && !hasCredential(request))) return;
     const principal = await authenticator.authenticate(request.headers, AbortSignal.timeout(10_000));
+    if (principal.kind !== access) throw new TowlineError('key_wrong_kind', `This needs ${NEEDED[access]}.`);
     request.principal = principal;
-    if (access === 'user' && principal.kind !== 'user') throw new TowlineError('key_wrong_kind', 'This needs the credential of a user.');
-    if (access === 'device' && principal.kind !== 'device') throw new TowlineError('key_wrong_kind', 'This needs the API key of a device.');
   });
 }
 

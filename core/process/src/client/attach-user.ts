@@ -53,6 +53,7 @@ class AttachedUser {
       if (taken !== null) this.#input?.taken(taken);
     });
     this.#stopWatching = watchEndSignals(host.signal, {
+      signals: terminal ? ['SIGINT', 'SIGTERM', 'SIGHUP'] : ['SIGINT', 'SIGTERM'],
       onSignal: (name) => this.#onSignal(name),
       onAbort: () => this.#giveUp(new TowlineError('cancelled')),
     });

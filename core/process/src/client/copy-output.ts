@@ -5,22 +5,22 @@ import type { Readable, Writable } from 'node:stream';
  * everything was written, or the session broke, which its own result tells. Rejects with the stream's error.
  */
 export async function copyOutput(source: Readable, sink: Writable): Promise<void> {
-  // Each write is called back; without a listener the same error would also end the process.
   const ignore = () => {};
+  // Each write is called back; without a listener the same error would also end the process.
   sink.on('error', ignore);
-  let writing: unknown = null;
+  let failure: unknown = null;
   try {
     for await (const chunk of source) {
       await writeTo(sink, chunk as Buffer).catch((error: unknown) => {
-        writing = error;
+        failure = error;
         throw error;
       });
     }
   } catch {
-    if (writing !== null) throw writing;
-  } finally {
-    sink.off('error', ignore);
+    // The listener stays on a stream that failed: its error event may be still to come.
+    if (failure !== null) throw failure;
   }
+  sink.off('error', ignore);
 }
 
 function writeTo(sink: Writable, bytes: Buffer): Promise<void> {

@@ -7,7 +7,7 @@ import { callerOf, requireRole } from '../../access/roles.ts';
 import { approveRegistration, type Decider, rejectRegistration } from '../../enrolment/approve.ts';
 import { claimCredential } from '../../enrolment/claim.ts';
 import { CLAIM_POLL_MS, type EnrolmentParts } from '../../enrolment/parts.ts';
-import { requestEnrolment } from '../../enrolment/request.ts';
+import { createEnrolmentIntake } from '../../enrolment/request.ts';
 import type { DeviceRegistry } from '../../links/registry.ts';
 import { pageOf, pageQuery } from '../page-query.ts';
 import { type HttpServer, principalOf } from '../server.ts';
@@ -36,12 +36,15 @@ const byId = z.object({ id: idSchema });
 
 /** Routes of enrolment: asking, deciding, claiming. */
 export function registrationRoutes(app: HttpServer, parts: EnrolmentParts & { readonly registry: DeviceRegistry }): void {
-  const anyone = { access: 'anyone' as const, rateLimit: { max: ANYONE_PER_MINUTE, timeWindow: 60_000 } };
+  const rateLimit = { max: ANYONE_PER_MINUTE, timeWindow: 60_000 };
+  const byKeyOrNothing = { access: 'enrolment' as const, rateLimit };
+  // The signature is the only credential of a claim: the enrolment key that the device came with may be spent by now.
+  const bySignature = { access: 'anyone' as const, rateLimit };
+  const takeRequest = createEnrolmentIntake(parts);
 
-  app.post('/v1/registrations', { config: anyone, schema: { body: requestBody } }, async (request, reply) => {
+  app.post('/v1/registrations', { config: byKeyOrNothing, schema: { body: requestBody } }, async (request, reply) => {
     const { body } = request;
-    const registration = await requestEnrolment(
-      parts,
+    const registration = await takeRequest(
       {
         deviceId: body.device_id as DeviceId,
         publicKey: body.public_key,
@@ -55,7 +58,7 @@ export function registrationRoutes(app: HttpServer, parts: EnrolmentParts & { re
     return reply.status(201).send(registrationView(registration, parts.relayId));
   });
 
-  app.post('/v1/registrations/:id/claim', { config: anyone, schema: { params: byId, body: claimBody } }, async (request) => {
+  app.post('/v1/registrations/:id/claim', { config: bySignature, schema: { params: byId, body: claimBody } }, async (request) => {
     const { device_id, signature } = request.body;
     const outcome = await claimCredential(parts, {
       registration: request.params.id as RegistrationId,
@@ -86,7 +89,7 @@ export function registrationRoutes(app: HttpServer, parts: EnrolmentParts & { re
 
   app.post(
     '/v1/registrations/:id/reject',
-    { schema: { params: byId, body: z.strictObject({ reason: z.string().max(500).optional() }).optional() } },
+    { schema: { params: byId, body: z.strictObject({ reason: z.string().max(500).optional() }).nullish() } },
     async (request) => {
       const principal = principalOf(request);
       const registration = await findRegistration(parts, request.params.id, principal);

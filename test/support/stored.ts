@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import type { AuditRecord } from '@towline/contract';
+import SQLite, { type Database } from 'better-sqlite3';
+
+/** The audit trail as it lies in the database of a relay, running or not: oldest first, every field. */
+export function storedTrail(dataDir: string): AuditRecord[] {
+  return inDatabase(dataDir, (database) => {
+    const rows = database.prepare<[], { record: string }>('SELECT record FROM audit ORDER BY number').all();
+    return rows.map(({ record }) => JSON.parse(record) as AuditRecord);
+  });
+}
+
+/** Changes a value of the relay in its database, as a restored backup would have. */
+export function replaceMeta(dataDir: string, name: string, value: string): void {
+  const changes = inDatabase(dataDir, (database) => database.prepare('UPDATE meta SET value = ? WHERE name = ?').run(value, name).changes);
+  if (changes !== 1) throw new Error(`the database has no value ${name}`);
+}
+
+function inDatabase<Result>(dataDir: string, work: (database: Database) => Result): Result {
+  const database = new SQLite(join(dataDir, 'towline.db'), { fileMustExist: true });
+  try {
+    return work(database);
+  } finally {
+    database.close();
+  }
+}
