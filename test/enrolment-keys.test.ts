@@ -47,11 +47,9 @@ describe('an enrolment key', () => {
   it('enrols a runtime that names no owner or the right one, without anybody approving, also with its last use', async () => {
     const two = await createKey(system, relay, ['--enrol', '--org', 'acme', '--count', '2']);
     const start = (name: string, env: Record<string, string>) =>
-      startProgram(
-        bin('towline-agent'),
-        ['run', '--relay', relay.url, '--fingerprint', relay.fingerprint, '--name', name, '--run-as', 'root', '--json'],
-        { env: { TOWLINE_CONFIG_DIR: join(system.dir, `device-${name}`), TOWLINE_API_KEY: two.key, ...env } },
-      );
+      startProgram(bin('towline-agent'), ['run', '--relay', relay.url, '--fingerprint', relay.fingerprint, '--name', name, '--json'], {
+        env: { TOWLINE_CONFIG_DIR: join(system.dir, `device-${name}`), TOWLINE_API_KEY: two.key, ...env },
+      });
     await using unnamed = start('unnamed', {});
     await unnamed.saw(/"event":"online"/);
     await using named = start('named', { OWNER_REFERENCE: 'org:acme' });

@@ -24,6 +24,8 @@ export interface ControlHost {
   readonly sessions: LiveSessions;
   readonly log: Log;
   readonly send: (message: DeviceToRelay) => void;
+  /** The relay's time now, Unix milliseconds. */
+  setRelayTime(timeMs: number): void;
   /** The relay has stored the journal up to a number. */
   acknowledge(received: number): void;
   /** Stores a renewed API key; it is used from the next link on. */
@@ -39,6 +41,8 @@ export async function obey(message: RelayToDevice, host: ControlHost): Promise<v
   switch (message.type) {
     case 'journal_ack':
       return host.acknowledge(message.received);
+    case 'time':
+      return host.setRelayTime(message.time_ms);
     case 'grant_keys':
       return host.useGrantKeys(acceptGrantKeys(host.grantKeys, message.grant_keys));
     case 'rotate':

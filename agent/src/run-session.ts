@@ -4,6 +4,7 @@ import {
   createDeviceSession,
   type DeviceSession,
   type DeviceSessionEnd,
+  endOfError,
   type SessionEnd,
   type SessionResult,
   toTowlineError,
@@ -52,12 +53,6 @@ async function finish(device: DeviceSessionEnd, live: LiveSession, result: Sessi
   return {
     ...(exit_code === undefined ? {} : { exit_code }),
     ...(killedBy === undefined ? {} : { signal: killedBy }),
-    ...(live.cause ?? endOfStream(signal.reason)),
+    ...(live.cause ?? endOfError(toTowlineError(signal.reason))),
   };
-}
-
-/** The end of a session whose stream went away: given up by the client, or broken. */
-function endOfStream(reason: unknown): SessionEnd {
-  const { code, message } = toTowlineError(reason);
-  return { reason: code === 'cancelled' || code === 'session_ended' ? 'ended' : 'broken', message };
 }

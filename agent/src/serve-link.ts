@@ -80,14 +80,15 @@ class LinkServing {
   readonly #sender: JournalSender;
   readonly #device: { readonly id: string; readonly name: string };
   #grantKeys: readonly GrantKeyRecord[];
+  /** A device without a clock goes by the relay's, which its own monotonic one carries on. */
+  #relayOffsetMs: number;
 
   constructor(control: DeviceControl, loggedIn: LoggedIn, host: LinkHost) {
     this.#host = host;
     this.#control = control;
-    // A device without a clock goes by the relay's, which its own monotonic one carries on.
-    const offsetMs = loggedIn.relayTimeMs - performance.now();
+    this.#relayOffsetMs = loggedIn.relayTimeMs - performance.now();
     const { deviceId: device } = host.identity;
-    this.#check = new GrantCheck({ device, nonce: loggedIn.nonce, relayNowMs: () => performance.now() + offsetMs });
+    this.#check = new GrantCheck({ device, nonce: loggedIn.nonce, relayNowMs: () => performance.now() + this.#relayOffsetMs });
     this.#grantKeys = host.known?.grantKeys ?? loggedIn.grantKeys ?? [];
     this.#takeKeys(loggedIn.grantKeys);
     this.#sender = new JournalSender(host.journal, loggedIn.journalReceived, (message) => control.send(message));
@@ -120,6 +121,9 @@ class LinkServing {
       sessions,
       log,
       send: (answer) => this.#control.send(answer),
+      setRelayTime: (timeMs) => {
+        this.#relayOffsetMs = timeMs - performance.now();
+      },
       acknowledge: (received) => this.#sender.acknowledge(received),
       storeApiKey,
       grantKeys: this.#grantKeys,

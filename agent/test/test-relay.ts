@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import type { TLSSocket } from 'node:tls';
@@ -150,7 +151,7 @@ export class TestRelay {
       );
       return this.#changed();
     }
-    const transport = plugin.create({}, { log: silent, clock: { now: () => Date.now() } });
+    const transport = plugin.create({}, { log: silent, clock: { now: () => Date.now() } } as never);
     const link: Link = createLink(await transport.upgrade!(request, socket, head), { role: 'opener' });
     const side = new RelaySide(link, { relay: this.id, ...this.linkOptions });
     // A device that does not get that far shows by its next request or event.

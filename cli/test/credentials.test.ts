@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeTestPair } from '../../core/link/test/trust-certificates.ts';
-import { failure, list, type RelayPeer, startPeer } from './relay-peer.ts';
+import { failure, list, type RelayPeer, type SeenRequest, startPeer } from './relay-peer.ts';
 import { makeUser, USER_KEY, type User } from './run-cli.ts';
 import { meView } from './views.ts';
 
@@ -15,7 +15,7 @@ describe('credentials', () => {
   let other: RelayPeer;
   beforeEach(async () => {
     user = await makeUser();
-    const answer = ({ headers, path }: { headers: { 'x-api-key'?: unknown }; path: string }) => {
+    const answer = ({ headers, path }: SeenRequest) => {
       if (path === '/v1/login-methods') return list([{ method: 'api_key', label: 'API key' }]);
       return headers['x-api-key'] === USER_KEY ? { json: meView() } : failure(401, 'unauthenticated', 'The key is not known here.');
     };

@@ -102,6 +102,7 @@ type Challenge = Extract<RelayToDevice, { type: 'challenge' }>;
 export interface Proof {
   readonly identity: RawIdentity;
   readonly device?: DeviceId;
+  readonly signedDevice?: DeviceId;
   readonly relay?: string;
   readonly nonce?: string;
   readonly instance?: string;
@@ -156,7 +157,7 @@ export async function linkDevice(relay: TestRelay, apiKey: string, proof: Proof)
 function prove(challenge: Challenge, proof: Proof): DeviceToRelay {
   const { identity, device = identity.id, relay = challenge.relay, nonce = challenge.nonce } = proof;
   const instance = proof.instance ?? createId<SessionId>();
-  const text = proofText({ relay, deviceId: device, nonce, instance: proof.signedInstance ?? instance });
+  const text = proofText({ relay, deviceId: proof.signedDevice ?? device, nonce, instance: proof.signedInstance ?? instance });
   return {
     type: 'proof',
     level: 1,

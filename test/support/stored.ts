@@ -10,6 +10,15 @@ export function storedTrail(dataDir: string): AuditRecord[] {
   });
 }
 
+/** A value of the relay in its database. */
+export function storedMeta(dataDir: string, name: string): string {
+  return inDatabase(dataDir, (database) => {
+    const row = database.prepare<[string], { value: string }>('SELECT value FROM meta WHERE name = ?').get(name);
+    if (row === undefined) throw new Error(`the database has no value ${name}`);
+    return row.value;
+  });
+}
+
 /** Changes a value of the relay in its database, as a restored backup would have. */
 export function replaceMeta(dataDir: string, name: string, value: string): void {
   const changes = inDatabase(dataDir, (database) => database.prepare('UPDATE meta SET value = ? WHERE name = ?').run(value, name).changes);

@@ -52,7 +52,7 @@ function columns(now: number): readonly Column<SessionView>[] {
   return [
     { heading: 'SESSION', text: (session) => shown(session.id) },
     { heading: 'WHO', text: (session) => shown(session.actor.label, 64) },
-    { heading: 'FROM', text: (session) => shown(session.address, 64) },
+    { heading: 'FROM', text: (session) => shown(session.address ?? '-', 64) },
     { heading: 'PROTOCOL', text: (session) => shown(session.protocol, 64) },
     { heading: 'OPENED', text: (session) => relativeText(session.opened_at, now) },
     { heading: 'DETAIL', text: (session) => shown(jsonText(session.detail ?? {}), 120) },

@@ -107,9 +107,10 @@ export interface SessionView {
   readonly device: { readonly id: string; readonly name: string };
   readonly protocol: string;
   readonly actor: { readonly id: string; readonly label: string };
-  readonly address: string;
+  /** Null, like `detail`, unless it is one's own session or one is admin of the device. */
+  readonly address: string | null;
   readonly opened_at: string;
-  readonly detail: JsonObject;
+  readonly detail: JsonObject | null;
 }
 
 /** One record of the trail. GET /v1/audit */

@@ -88,8 +88,11 @@ export interface KeyRepository {
   spend(id: KeyId): Promise<boolean>;
   /** Revokes a key and appends a revocation, all or nothing. False when there is none that the caller may see or it was revoked before. */
   revoke(id: KeyId, revocation: Omit<Revocation, 'number' | 'kind' | 'id'>, caller: Caller): Promise<boolean>;
-  /** Revokes all other keys of a device, without revocation notices: the device moved on to the key it keeps. */
-  revokeOthersOfDevice(deviceId: DeviceId, keep: KeyId, at: UnixMs): Promise<void>;
+  /**
+   * Revokes the keys of a device that were made before the one it keeps, without revocation notices: the device moved on.
+   * Newer ones stay: they may be on their way to it.
+   */
+  revokeOlderOfDevice(deviceId: DeviceId, keep: KeyId, at: UnixMs): Promise<void>;
 }
 
 /** Sessions that are open by the relay's knowledge. */

@@ -2,6 +2,8 @@ import type { Duplex } from 'node:stream';
 import { frameMessage, TowlineError, toTowlineError } from '@towline/protocol';
 
 const LENGTH_BYTES = 4;
+/** After any of these, reading again may bring something: bytes, the end, or an error. */
+const EVENTS = ['readable', 'end', 'error', 'close'] as const;
 
 /** Writes one message with its length before it. */
 export function writeMessage(stream: Duplex, message: Uint8Array): void {
@@ -21,29 +23,38 @@ export async function readMessage(stream: Duplex, maxBytes: number, signal: Abor
 }
 
 /** Never takes more than it needs: a read that empties an ended stream would make it report that end before anybody listens. */
-async function readExactly(stream: Duplex, bytes: number, signal: AbortSignal): Promise<Buffer> {
-  for (;;) {
-    if (signal.aborted) throw new TowlineError('timeout', 'The peer did not answer in time.', { cause: signal.reason });
-    if (stream.errored) throw toTowlineError(stream.errored);
-    const taken: Buffer | null = stream.read(bytes);
-    if (taken?.length === bytes) return taken;
-    if (taken || stream.readableEnded || stream.destroyed) {
-      throw new TowlineError('session_broken', 'The peer ended the stream before it answered.');
-    }
-    await somethingToRead(stream, signal);
-  }
+function readExactly(stream: Duplex, bytes: number, signal: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      for (const event of EVENTS) stream.off(event, look);
+      signal.removeEventListener('abort', look);
+    };
+    const look = () => {
+      try {
+        const taken = takeExactly(stream, bytes, signal);
+        if (taken === null) return;
+        stop();
+        resolve(taken);
+      } catch (error) {
+        stop();
+        reject(error);
+      }
+    };
+    // Added once: a stream tells each new listener of the bytes it has, and where those are too few, that would never end.
+    for (const event of EVENTS) stream.on(event, look);
+    signal.addEventListener('abort', look, { once: true });
+    look();
+  });
 }
 
-/** Resolves when reading again may bring something: bytes, the end, or an error. */
-function somethingToRead(stream: Duplex, signal: AbortSignal): Promise<void> {
-  const events = ['readable', 'end', 'error', 'close'] as const;
-  return new Promise((resolve) => {
-    const done = () => {
-      for (const event of events) stream.off(event, done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    for (const event of events) stream.on(event, done);
-    signal.addEventListener('abort', done, { once: true });
-  });
+/** Null while there is too little to read. */
+function takeExactly(stream: Duplex, bytes: number, signal: AbortSignal): Buffer | null {
+  if (signal.aborted) throw new TowlineError('timeout', 'The peer did not answer in time.', { cause: signal.reason });
+  if (stream.errored) throw toTowlineError(stream.errored);
+  const taken: Buffer | null = stream.read(bytes);
+  if (taken?.length === bytes) return taken;
+  if (taken || stream.readableEnded || stream.destroyed) {
+    throw new TowlineError('session_broken', 'The peer ended the stream before it answered.');
+  }
+  return null;
 }

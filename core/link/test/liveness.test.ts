@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Link } from '@towline/contract';
 import { describe, expect, it } from 'vitest';
 import { type LivenessTimes, watchLiveness } from '../src/liveness.ts';
@@ -114,13 +115,9 @@ describe('the watch on silence', () => {
   it('takes bulk data for life though no echo is answered', async () => {
     await using wire = await openWire();
     const { near, far } = await linkOver(wire);
-    const stream = near.openStream(Buffer.from('bulk'));
-    far.onStream((bulk) => bulk.on('error', () => {}));
-    const [bulk] = await new Promise<[import('node:stream').Duplex]>((resolve) => {
-      far.onStream((arrived) => resolve([arrived]));
-      near.openStream(Buffer.from('bulk')).resume();
-    });
-    stream.resume();
+    const arrived = new Promise<Duplex>((resolve) => far.onStream(resolve));
+    near.openStream(Buffer.from('bulk')).resume();
+    const bulk = await arrived;
     let asked = 0;
     watchLiveness(near, { echo: () => (asked += 1) }, TIMES);
     const trickle = setInterval(() => bulk.write('some'), 20);

@@ -139,6 +139,20 @@ describe('limits', () => {
     expect(streams.map((stream) => stream.destroyed)).toEqual([false, false]);
   });
 
+  test('a stream counts until it was read, also when the peer ended and reset it', async () => {
+    const { peer, streams } = await facePeer({ role: 'acceptor', limits: { maxStreams: 1 } });
+    peer.send(encodeOpen(1, HEAD), data(1, 5_000), encodeFin(1));
+    await pingThrough(peer);
+    streams[0]!.end();
+    await peer.seen('fin');
+    peer.send(encodeReset(1, 10), encodeOpen(2, HEAD));
+    expect(await peer.seen('reset')).toEqual(['reset', 2, ERRORS.stream_limit.wire]);
+    await streams[0]!.toArray();
+    peer.send(encodeOpen(3, HEAD));
+    await pingThrough(peer);
+    expect(streams).toHaveLength(2);
+  });
+
   test('openings above the rate are reset with `stream_limit`', async () => {
     const { peer } = await facePeer({ role: 'acceptor', limits: { openingsPerSecond: 2 } });
     for (let id = 1; id <= 25; id += 1) peer.send(encodeOpen(id, HEAD), encodeReset(id, 10));
@@ -229,6 +243,17 @@ describe('nothing a peer sends throws', () => {
 });
 
 describe('a peer that does not read', () => {
+  test('makes little wait in the socket, however much the streams have to send', async () => {
+    const [near, far] = connectMemory();
+    const link = createLink(near, { role: 'opener' });
+    for (let n = 0; n < 50; n += 1) link.openStream(HEAD).write(Buffer.alloc(200_000));
+    await new Promise(setImmediate);
+    expect(near.writableLength).toBeGreaterThan(0);
+    expect(near.writableLength).toBeLessThan(140_000);
+    near.destroy();
+    far.destroy();
+  });
+
   test('is left after the grace, and the reason it never saw is kept here', async () => {
     const [near, far] = connectMemory();
     const link = createLink(near, { role: 'opener' });

@@ -43,15 +43,13 @@ const readers: readonly (readonly [string, (stream: Duplex) => Promise<Buffer>])
 ];
 
 /** Bytes and where they are cut. */
-const cutBytes = fc
-  .tuple(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ maxLength: 300 }))
-  .chain(([message, rest]) =>
-    fc.record({
-      message: fc.constant(Buffer.from(message)),
-      rest: fc.constant(Buffer.from(rest)),
-      cuts: fc.array(fc.integer({ min: 1, max: 3 + message.length + rest.length }), { maxLength: 12 }),
-    }),
-  );
+const cutBytes = fc.tuple(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ maxLength: 300 })).chain(([message, rest]) =>
+  fc.record({
+    message: fc.constant(Buffer.from(message)),
+    rest: fc.constant(Buffer.from(rest)),
+    cuts: fc.array(fc.integer({ min: 1, max: 3 + message.length + rest.length }), { maxLength: 12 }),
+  }),
+);
 
 function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   const at = [0, ...new Set(cuts)].sort((one, other) => one - other).filter((from) => from < bytes.length);
@@ -144,7 +142,7 @@ describe('reading one message off a stream', () => {
   ])('passes on the error of a stream that fails %s', async (_when, before) => {
     await using pair = await linkedPair();
     const [near, far] = await pair.openStream();
-    const failed = once(far, 'close');
+    const failed = new Promise((resolve) => far.once('close', resolve));
     const fail = () => near.destroy(new TowlineError('device_removed'));
     if (before) {
       fail();

@@ -2,7 +2,6 @@ export * from './account.ts';
 export * from './end-process-group.ts';
 export * from './entry-command.ts';
 export * from './identity.ts';
-export * from './input-credit.ts';
 export * from './login-command.ts';
 export * from './login-environment.ts';
 export * from './open-pty.ts';

@@ -1,9 +1,8 @@
 import type { Log } from '@towline/contract';
-import { type DeviceSession, isTowlineError, type SessionResult } from '@towline/protocol';
+import { type DeviceSession, endOfError, isTowlineError, type SessionResult } from '@towline/protocol';
 import { outputsEnd } from './outputs-end.ts';
 import { resultOfExit } from './process-exit.ts';
 import type { Program } from './program.ts';
-import { ProgramInput } from './program-input.ts';
 
 /** How a program is served. */
 export interface ServeOptions {
@@ -40,24 +39,17 @@ function joinStreams(session: DeviceSession, program: Program, log: Log): void {
     output.on('error', (error) => log.warn('The output of a program could not be read.', { session: session.id, error: error.message }));
     output.pipe(session.output(channel));
   }
-  if (program.input === null)
-    return (
-      session
-        .input(0)
-        .on('error', () => {})
-        .resume() && undefined
-    );
-  const tell = (taken: number) => {
-    // Fails only when the session is over, which its signal tells.
-    session.send({ input_taken: taken }).catch(() => {});
-  };
-  session.input(0).pipe(new ProgramInput(program.input, tell));
+  const input = session.input(0);
+  if (program.input === null) return void input.resume();
+  // A program that has closed its end takes no more: what still comes is dropped, as a pipe would refuse it.
+  program.input.on('error', () => input.resume());
+  input.pipe(program.input);
 }
 
 /** The result of a session that was ended from outside, from the reason its signal carries. */
 export function resultOfAbort(reason: unknown): SessionResult {
   if (isTowlineError(reason)) {
-    return { reason: reason.code === 'cancelled' || reason.code === 'session_ended' ? 'ended' : 'broken', message: reason.message };
+    return endOfError(reason);
   }
   const stated = reason as Partial<SessionResult> | null | undefined;
   return typeof stated?.reason === 'string' ? (stated as SessionResult) : { reason: 'ended' };

@@ -6,7 +6,6 @@ import { EscapeSequence } from '../src/client/escape-sequence.ts';
 import { exitCodeOf, exitCodeOfSignal } from '../src/client/exit-code.ts';
 import { errorOfResult, reportFailure } from '../src/client/report-failure.ts';
 import { UserInput } from '../src/client/user-input.ts';
-import { INPUT_AHEAD, readInputTaken } from '../src/input-credit.ts';
 import { until } from './running.ts';
 
 /** What a session would send of some keys, given in pieces. */
@@ -60,23 +59,25 @@ describe('the way out of a shell', () => {
 });
 
 describe('the input of a user', () => {
-  it('runs no further ahead than the device allows, and goes on when told', async () => {
+  it('goes at the pace of the session, and passes its end on', async () => {
     const source = new PassThrough({ highWaterMark: 65_536 });
     const got: Buffer[] = [];
-    const bytesGot = () => got.reduce((sum, { length }) => sum + length, 0);
-    const device = new Writable({ write: (chunk: Buffer, _, done) => done(void got.push(chunk) as never) });
-    const input = new UserInput(source, device);
-    const all = Buffer.alloc(3 * INPUT_AHEAD, 'xyz');
-    source.end(all);
-    await until(() => bytesGot() === INPUT_AHEAD, 'all that is allowed was sent');
-    input.taken(10);
-    await until(() => bytesGot() === INPUT_AHEAD + 10, 'ten more were sent');
-    for (let taken = INPUT_AHEAD; taken <= all.length; taken += INPUT_AHEAD / 2) {
-      input.taken(taken);
-      await until(() => bytesGot() === Math.min(taken + INPUT_AHEAD, all.length), 'the next were sent');
+    const releases: (() => void)[] = [];
+    const device = new Writable({
+      highWaterMark: 65_536,
+      write: (chunk: Buffer, _, done) => releases.push(() => done(void got.push(chunk) as never)),
+    });
+    new UserInput(source, device);
+    const all = Buffer.alloc(1_048_576, 'xyz');
+    for (let at = 0; at < all.length; at += 65_536) source.write(all.subarray(at, at + 65_536));
+    source.end();
+    await until(() => source.isPaused(), 'a session that takes nothing stops the source');
+    expect(device.writableLength).toBeLessThanOrEqual(2 * 65_536);
+    while (!device.writableFinished) {
+      releases.shift()?.();
+      await new Promise((next) => setImmediate(next));
     }
     expect(Buffer.concat(got).equals(all)).toBe(true);
-    await until(() => device.writableEnded, 'the end was passed on');
   });
 
   it('reads nothing more once it is stopped', async () => {
@@ -88,11 +89,6 @@ describe('the input of a user', () => {
     source.write('for somebody else');
     expect(source.isPaused()).toBe(true);
     expect(device.read()).toBeNull();
-  });
-
-  it('believes no number that is none', () => {
-    for (const taken of [-1, 1.5, Number.NaN, '3', null, undefined, 2 ** 60]) expect(readInputTaken({ input_taken: taken })).toBeNull();
-    expect(readInputTaken({ input_taken: 7 })).toBe(7);
   });
 });
 

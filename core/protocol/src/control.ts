@@ -40,6 +40,8 @@ export const sessionEndSchema = z.object({
   reason: z.enum(['exited', 'signalled', 'failed', 'broken', 'ended', 'runtime_stopped', 'limit']),
   exit_code: z.int().min(0).max(255).optional(),
   signal: textSchema(16).optional(),
+  /** Literal code of the error that ended it, where one did. */
+  code: textSchema(64).optional(),
   message: textSchema(1_000).optional(),
 });
 /** See {@link sessionEndSchema}. */
@@ -80,6 +82,8 @@ export const relayToDevice = defineMessage(
       journal_received: z.int().min(0),
     }),
     z.object({ type: z.literal('journal_ack'), received: z.int().min(0) }),
+    /** The relay's time again: clocks of two machines drift apart by a minute in some weeks. */
+    z.object({ type: z.literal('time'), time_ms: milliseconds }),
     z.object({ type: z.literal('grant_keys'), grant_keys: z.array(grantKeySchema).max(16) }),
     z.object({ type: z.literal('rotate'), api_key: textSchema(256) }),
     z.object({ type: z.literal('end_session'), session: idSchema, code: textSchema(64), message: textSchema(1_000) }),

@@ -36,7 +36,9 @@ export const SILENCE_BEFORE_ECHO_MS = 5_000;
 export const SILENCE_BEFORE_LOST_MS = 12_000;
 /** Validity of a grant, milliseconds: one opening, with a slow device in mind. */
 export const GRANT_VALIDITY_MS = 60_000;
-/** Bytes of a session that may be sent and not yet acknowledged: 100 Mbit/s at 300 ms. */
-export const SESSION_WINDOW = 4_194_304;
-/** Acknowledge at the latest after so many bytes of a session. */
-export const SESSION_ACK_EVERY = 262_144;
+/** Bytes of a session that may be sent before the first acknowledgement. */
+export const INITIAL_SESSION_WINDOW = 262_144;
+/** Largest window of a session, bytes: 100 Mbit/s at 300 ms. A receiver whose user does not read holds so much at most. */
+export const MAX_SESSION_WINDOW = 4_194_304;
+/** Bytes by which messages and ends may exceed the window: a signal must pass where data waits. */
+export const SESSION_MESSAGE_HEADROOM = 65_536;

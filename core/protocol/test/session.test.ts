@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createClientSession, createDeviceSession, createId, SESSION_WINDOW, type SessionId, TowlineError } from '../src/index.ts';
+import { createClientSession, createDeviceSession, createId, MAX_SESSION_WINDOW, type SessionId, TowlineError } from '../src/index.ts';
 import { encodeAck, encodeHead, SessionDecoder, SessionFrame } from '../src/session/frames.ts';
 
 const opened: Socket[] = [];
@@ -97,7 +97,7 @@ describe('a session', () => {
       before = taken;
       for (let turn = 0; turn < 200; turn += 1) await new Promise((next) => setImmediate(next));
     }
-    expect(taken).toBeLessThanOrEqual(SESSION_WINDOW + 16 * 1024 * 1024);
+    expect(taken).toBeLessThanOrEqual(MAX_SESSION_WINDOW + 16 * 1024 * 1024);
   });
 
   it('gives the result although the device never read what the client sent', async () => {
@@ -109,6 +109,50 @@ describe('a session', () => {
     expect(await text(client.input(0))).toBe('done');
     expect((await client.result).exit_code).toBe(0);
     await finished;
+  });
+
+  it('hears messages and acknowledgements behind input that nobody reads, while the output flows', async () => {
+    const { client, device } = await sessionPair();
+    client.output(0).on('error', () => {});
+    for (let block = 0; block < 200; block += 1) client.output(0).write(Buffer.alloc(65_536));
+    const heard = new Promise((resolve) => device.session.onMessage(resolve));
+    await client.send({ signal: 'INT' });
+    expect(await heard).toEqual({ signal: 'INT' });
+    const total = 4 * MAX_SESSION_WINDOW;
+    const output = device.session.output(0);
+    const writing = (async () => {
+      for (let sent = 0; sent < total; sent += 65_536) if (!output.write(Buffer.alloc(65_536))) await once(output, 'drain');
+      await device.finish({ reason: 'exited', exit_code: 0 });
+    })();
+    let received = 0;
+    for await (const bytes of client.input(0)) received += (bytes as Buffer).length;
+    expect(received).toBe(total);
+    await writing;
+    expect((await client.result).exit_code).toBe(0);
+  });
+
+  it('holds no more than its window for a reader that does not read, and ends a peer that sends more', async () => {
+    const { device, near } = await sessionPair();
+    const aborted = once(device.session.signal, 'abort');
+    for (let sent = 0; sent < 2 * MAX_SESSION_WINDOW; sent += 65_536)
+      near.write(Buffer.concat([encodeHead(SessionFrame.data, 65_536), Buffer.alloc(65_536)]));
+    near.on('error', () => {});
+    await aborted;
+    expect(device.session.signal.reason).toMatchObject({ code: 'protocol_error' });
+    expect(device.session.bytesToDevice).toBeLessThan(MAX_SESSION_WINDOW);
+  });
+
+  it('delivers what was received before a break, then the error', async () => {
+    const { client, device, far } = await sessionPair();
+    await new Promise((done) => device.session.output(0).write('half of it', done));
+    const input = client.input(0);
+    await once(input, 'readable');
+    far.destroy();
+    await once(client.signal, 'abort');
+    expect(String(input.read())).toBe('half of it');
+    input.resume();
+    const [error] = await once(input, 'error');
+    expect(error).toBeInstanceOf(TowlineError);
   });
 
   it('is broken, not complete, when the stream ends without the result', async () => {
@@ -134,8 +178,8 @@ describe('a session', () => {
     ['an unknown frame type', Buffer.from([0x05, 0, 0, 0])],
     ['an announced payload over the limit', Buffer.from([0x40, 0xff, 0xff, 0xff])],
     ['an empty data frame', Buffer.from([0x40, 0, 0, 0])],
-    ['an acknowledgement of bytes that were not sent', encodeAck(1)],
-    ['an acknowledgement beyond any number', Buffer.concat([Buffer.from([0x01, 0, 0, 8]), Buffer.alloc(8, 0xff)])],
+    ['an acknowledgement of bytes that were not sent', encodeAck(1, 262_144)],
+    ['an acknowledgement beyond any number', Buffer.concat([Buffer.from([0x01, 0, 0, 16]), Buffer.alloc(16, 0xff)])],
     ['a message that is no object', Buffer.concat([encodeHead(SessionFrame.message, 2), Buffer.from('12')])],
     [
       'data after the end of its channel',
@@ -168,7 +212,7 @@ describe('the session decoder', () => {
     fc.record({ type: fc.integer({ min: 0x40, max: 0x7f }), payload: fc.uint8Array({ minLength: 1, maxLength: 300 }) }),
     fc.record({ type: fc.constant(SessionFrame.message), payload: fc.constant(Uint8Array.from(Buffer.from('{}'))) }),
     fc.record({ type: fc.constant(SessionFrame.fin), payload: fc.uint8Array({ minLength: 1, maxLength: 1, max: 63 }) }),
-    fc.record({ type: fc.constant(SessionFrame.ack), payload: fc.constant(new Uint8Array(8)) }),
+    fc.record({ type: fc.constant(SessionFrame.ack), payload: fc.constant(new Uint8Array(16)) }),
   );
   const collect = () => {
     const seen: string[] = [];

@@ -70,7 +70,7 @@ function keyRepository({ read, write }: Calls): Store['keys'] {
     touch: (id, at) => write('keys.touch', id, at),
     spend: (id) => write('keys.spend', id),
     revoke: async (id, revocation, caller) => write('keys.revoke', id, revocation, encodeCaller(caller)),
-    revokeOthersOfDevice: (deviceId, keep, at) => write('keys.revokeOthersOfDevice', deviceId, keep, at),
+    revokeOlderOfDevice: (deviceId, keep, at) => write('keys.revokeOlderOfDevice', deviceId, keep, at),
   };
 }
 

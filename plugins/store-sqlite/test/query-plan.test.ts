@@ -106,7 +106,7 @@ function runEverything(caller: WireCaller): void {
   write['registrations.deleteExpired'](0);
   write['keys.touch'](keyIdOf(1), 1);
   write['keys.spend'](keyIdOf(1));
-  write['keys.revokeOthersOfDevice'](idOf(1), keyIdOf(2), 1);
+  write['keys.revokeOlderOfDevice'](idOf(1), keyIdOf(2), 1);
   write['keys.revoke'](keyIdOf(2), { at: 1, code: 'x', message: '' }, caller);
   write['devices.remove'](idOf(1), { at: 1, code: 'x', message: '' }, caller);
   write['sessions.remove'](idOf(1));

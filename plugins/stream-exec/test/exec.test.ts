@@ -76,7 +76,7 @@ describe('exec', () => {
     served.finally(() => (settled = true)).catch(() => {});
     const input = client.input(0);
     input.pause();
-    await until(() => input.readableLength > 200_000, 'output has come');
+    await until(() => input.readableLength > 0, 'output has come');
     const digest = createHash('sha256');
     let pauses = 0;
     for await (const chunk of input) {
@@ -172,7 +172,7 @@ describe('exec when its session is over', () => {
 
   it('ends a command that nobody reads from', async () => {
     const { client, served } = await openExec({ argv: sh('exec cat /dev/zero'), stdin: false });
-    await until(() => client.input(0).readableLength > 100_000, 'output has come');
+    await until(() => client.input(0).readableLength > 0, 'output has come');
     client.cancel();
     expect(await served).toMatchObject({ reason: 'broken' });
   });
@@ -211,7 +211,7 @@ describe('exec on a terminal', () => {
   it('brings all output to a slow reader before the result', async () => {
     const { client } = await openExec({ argv: sh('stty -opost; seq 1 900000'), stdin: false, tty });
     const input = client.input(0).pause();
-    await until(() => input.readableLength > 200_000, 'output has come');
+    await until(() => input.readableLength > 0, 'output has come');
     await new Promise((resolve) => setTimeout(resolve, 500));
     const text = Buffer.concat((await input.toArray()) as Buffer[]).toString();
     expect(text.length).toBe(6_188_895);

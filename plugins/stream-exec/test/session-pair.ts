@@ -155,7 +155,7 @@ async function accept(socket: Socket, id: SessionId): Promise<Served> {
 
 /** What the relay half and the device half make of an open message. */
 async function prepareExec(asked: JsonObject): Promise<(socket: Socket, id: SessionId) => Served> {
-  const relay = plugin.create({}, { log, clock: Date });
+  const relay = plugin.create({}, { log, clock: Date } as never);
   const { body } = relay.prepare(execBodySchema.parse(asked), {} as never);
   const context: DeviceContext = {
     log,

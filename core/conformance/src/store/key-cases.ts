@@ -178,15 +178,15 @@ export const keyCases: readonly StoreCase[] = [
     },
   },
   {
-    name: 'keys: the other keys of a device are revoked without a revocation, the kept one and those of others stay',
+    name: 'keys: the older keys of a device are revoked without a revocation, the kept one, newer ones and those of others stay',
     async run({ store }) {
-      for (const n of [1, 2, 3]) await store.keys.insert(sampleKey(n, { kind: 'device', deviceId: idOf(1) }));
-      await store.keys.insert(sampleKey(4, { kind: 'device', deviceId: idOf(2) }));
+      for (const n of [1, 2, 4, 6]) await store.keys.insert(sampleKey(n, { kind: 'device', deviceId: idOf(1) }));
+      await store.keys.insert(sampleKey(3, { kind: 'device', deviceId: idOf(2) }));
       await store.keys.insert(sampleKey(5));
-      await store.keys.revoke(keyIdOf(3), REVOKED, [ADA]);
-      await store.keys.revokeOthersOfDevice(idOf(1), keyIdOf(2), NOON + 20);
-      const revokedAt = await Promise.all([1, 2, 3, 4, 5].map(async (n) => (await store.keys.get(keyIdOf(n), [ADA]))?.revokedAt));
-      assert.deepEqual(revokedAt, [NOON + 20, undefined, REVOKED.at, undefined, undefined]);
+      await store.keys.revoke(keyIdOf(1), REVOKED, [ADA]);
+      await store.keys.revokeOlderOfDevice(idOf(1), keyIdOf(4), NOON + 20);
+      const revokedAt = await Promise.all([1, 2, 3, 4, 5, 6].map(async (n) => (await store.keys.get(keyIdOf(n), [ADA]))?.revokedAt));
+      assert.deepEqual(revokedAt, [REVOKED.at, NOON + 20, undefined, undefined, undefined, undefined]);
       assert.equal(await store.revocations.last(), 1);
     },
   },

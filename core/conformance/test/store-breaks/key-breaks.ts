@@ -1,5 +1,6 @@
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import type { KeyId } from '@towline/protocol';
+import { keyIdOf } from '../../src/store/samples.ts';
 import { type Break, replace, without } from './break.ts';
 
 /** Stores that break one promise of the API keys. */
@@ -123,11 +124,11 @@ export const keyBreaks: readonly Break[] = [
       })),
   },
   {
-    promise: 'keys: the other keys of a device are revoked without a revocation, the kept one and those of others stay',
-    fault: 'revokes the kept one too',
+    promise: 'keys: the older keys of a device are revoked without a revocation, the kept one, newer ones and those of others stay',
+    fault: 'revokes newer ones too',
     of: (store) =>
       replace(store, 'keys', (good) => ({
-        revokeOthersOfDevice: (deviceId, _, at) => good.revokeOthersOfDevice(deviceId, '' as KeyId, at),
+        revokeOlderOfDevice: (deviceId, _, at) => good.revokeOlderOfDevice(deviceId, keyIdOf(6), at),
       })),
   },
 ];

@@ -70,7 +70,7 @@ function checkLength(value: string): string {
 
 /** Whoever holds an address of `admin_emails`, vouched for by a provider, is a platform admin, unless the key is a limited one. */
 function withAdmin(principal: Principal, admins: ReadonlySet<string>): Principal {
-  if (principal.kind !== 'user' || principal.admin || principal.email === undefined) return principal;
+  if (principal.kind !== 'user' || principal.admin || principal.email === undefined || principal.streams !== undefined) return principal;
   const wholeUser = principal.scopes.some(({ scope, role }) => scope === userScope(principal.email!) && role === 'admin');
   return admins.has(principal.email) && wholeUser ? { ...principal, admin: true } : principal;
 }

@@ -2,7 +2,8 @@ import { type ApiKey, type Device, type Registration, TowlineError } from '@towl
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import { claimText, createApiKeyText, type DeviceId, parsePublicKey, type RegistrationId, verifyText } from '@towline/protocol';
 import { ensureDevice } from './approve.ts';
-import { APPROVED_LIFE_MS, type EnrolmentParts } from './parts.ts';
+import { hasExpired } from './expiry.ts';
+import type { EnrolmentParts } from './parts.ts';
 
 /** A claim as it came, its form checked. */
 export interface Claim {
@@ -29,6 +30,7 @@ export async function claimCredential(parts: EnrolmentParts, claim: Claim): Prom
   if (registration.state === 'pending') return { state: 'pending' };
   const device = await ensureDevice(parts, registration);
   const apiKey = await issueDeviceKey(parts, device, 'enrolment');
+  await undoIfRemoved(parts, registration, device);
   await parts.audit({
     at: parts.clock.now(),
     action: 'device.claimed',
@@ -42,6 +44,17 @@ export async function claimCredential(parts: EnrolmentParts, claim: Claim): Prom
   return { state: 'approved', apiKey: apiKey.text, device };
 }
 
+/** A removal deletes the request before the device: where the request has gone meanwhile, what was just made must go too. */
+async function undoIfRemoved({ store, clock }: EnrolmentParts, registration: Registration, device: Device): Promise<void> {
+  if ((await store.registrations.get(registration.id, SYSTEM_SCOPE)) !== null) return;
+  await store.devices.remove(
+    device.id,
+    { at: clock.now(), code: 'device_removed', message: 'The device was removed from the relay.' },
+    SYSTEM_SCOPE,
+  );
+  throw new TowlineError('device_removed');
+}
+
 /** Makes a key for a device and revokes, without a word to live links, those it had before. */
 export async function issueDeviceKey(
   parts: EnrolmentParts,
@@ -49,7 +62,7 @@ export async function issueDeviceKey(
   createdBy: string,
 ): Promise<{ id: ApiKey['id']; text: string }> {
   const { id, text } = await insertDeviceKey(parts, device, createdBy);
-  await parts.store.keys.revokeOthersOfDevice(device.id, id, parts.clock.now());
+  await parts.store.keys.revokeOlderOfDevice(device.id, id, parts.clock.now());
   return { id, text };
 }
 
@@ -85,8 +98,7 @@ function checkProof({ relayId }: EnrolmentParts, registration: Registration, cla
 
 function checkState(registration: Registration, now: number): void {
   if (registration.state === 'rejected') throw new TowlineError('registration_rejected', rejectionText(registration.reason));
-  const life = registration.state === 'approved' ? APPROVED_LIFE_MS : 0;
-  if (registration.expiresAt + life <= now) throw new TowlineError('registration_expired');
+  if (hasExpired(registration, now)) throw new TowlineError('registration_expired');
 }
 
 function rejectionText(reason: string | undefined): string {

@@ -14,7 +14,8 @@ import {
 } from '@towline/protocol';
 import { actorOf, NOBODY } from '../access/actor.ts';
 import { approveRegistration } from './approve.ts';
-import type { EnrolmentParts } from './parts.ts';
+import { hasExpired } from './expiry.ts';
+import { APPROVED_LIFE_MS, type EnrolmentParts } from './parts.ts';
 import { createTurns } from './turns.ts';
 
 /** A request to enrol as it came, its form checked. */
@@ -40,6 +41,12 @@ export interface Requester {
  */
 export type EnrolmentIntake = (request: EnrolmentRequest, requester: Requester) => Promise<Registration>;
 
+/** What is known when a request comes in: for whom it is, and the one of the same device that still counts. */
+interface Known {
+  readonly owner: Scope;
+  readonly earlier: Registration | null;
+}
+
 /** Makes the intake. What looks at the store and then adds to it is done in turns: requests at the same moment must not all find room. */
 export function createEnrolmentIntake(parts: EnrolmentParts): EnrolmentIntake {
   const inTurn = createTurns();
@@ -55,8 +62,9 @@ async function takeRequest(
   request: EnrolmentRequest,
   { owner, requester }: { owner: Scope; requester: Requester },
 ): Promise<Registration> {
-  await refuseForeignIdentity(parts, request, owner);
-  const waiting = await waitingRequest(parts, request, owner);
+  const known = { owner, earlier: await findEarlier(parts, request.deviceId) };
+  await refuseForeignIdentity(parts, request, known);
+  const waiting = await waitingRequest(parts, request, known);
   const { principal } = requester;
   if (principal === null) return waiting ?? insertRequest(parts, request, { owner, requester });
   if (waiting?.state === 'approved') return waiting;
@@ -98,21 +106,30 @@ function checkRequest(request: EnrolmentRequest): void {
 }
 
 /** An id belongs to the key pair that came with it first, and a device to its owner. */
-async function refuseForeignIdentity({ store, clock }: EnrolmentParts, request: EnrolmentRequest, owner: Scope): Promise<void> {
+async function refuseForeignIdentity({ store }: EnrolmentParts, request: EnrolmentRequest, known: Known): Promise<void> {
   const device = await store.devices.get(request.deviceId, SYSTEM_SCOPE);
   if (device !== null && device.publicKey !== request.publicKey) throw new TowlineError('device_identity');
-  if (device !== null && device.owner !== owner) {
+  if (device !== null && device.owner !== known.owner) {
     throw new TowlineError('conflict', 'This device is enrolled for another owner.', {
       hint: 'Have it removed or transferred there first.',
     });
   }
-  const earlier = await store.registrations.findByDevice(request.deviceId, clock.now());
-  if (earlier !== null && earlier.publicKey !== request.publicKey) throw new TowlineError('device_identity');
+  if (known.earlier !== null && known.earlier.publicKey !== request.publicKey) throw new TowlineError('device_identity');
 }
 
-/** The request of this device that still waits for a decision or a claim, when it asks for the same; one that asks for something else gives way. */
-async function waitingRequest({ store, clock }: EnrolmentParts, request: EnrolmentRequest, owner: Scope): Promise<Registration | null> {
-  const earlier = await store.registrations.findByDevice(request.deviceId, clock.now());
+/** The request of a device that still counts: it waits for a decision, or, approved, for its device, which may have forgotten it. */
+async function findEarlier({ store, clock }: EnrolmentParts, deviceId: DeviceId): Promise<Registration | null> {
+  const now = clock.now();
+  const earlier = await store.registrations.findByDevice(deviceId, now - APPROVED_LIFE_MS);
+  return earlier === null || hasExpired(earlier, now) ? null : earlier;
+}
+
+/** The earlier request, when the device asks for the same again; one that asks for something else gives way. */
+async function waitingRequest(
+  { store }: EnrolmentParts,
+  request: EnrolmentRequest,
+  { owner, earlier }: Known,
+): Promise<Registration | null> {
   if (earlier === null) return null;
   if (earlier.state !== 'rejected' && earlier.owner === owner && earlier.name === request.name) return earlier;
   await store.registrations.deleteForDevice(request.deviceId);

@@ -24,7 +24,7 @@ export async function openGrantRing(
       if (configured.length > 0) return;
       const next = await loadGrantRing(meta, []);
       if (next.current.id === ring.current.id) return;
-      for (const device of registry.all()) device.send({ type: 'grant_keys', grant_keys: [...next.published] });
+      for (const device of registry.all()) if (device.ready) device.send({ type: 'grant_keys', grant_keys: [...next.published] });
       ring = next;
     },
   };

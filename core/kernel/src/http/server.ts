@@ -13,7 +13,7 @@ import { answerError, answerNotFound } from './errors.ts';
 /** Largest body of a request, bytes: ours are small objects. */
 const MAX_BODY = 262_144;
 /** Time for a TLS handshake and for the head of a request, milliseconds: whoever is slower is not served. */
-const STRANGER_DEADLINE_MS = 5_000;
+export const STRANGER_DEADLINE_MS = 5_000;
 /** The HTTP edge, typed for zod schemas. */
 export type HttpServer = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
@@ -47,7 +47,17 @@ export interface HttpSettings {
 export async function createHttpServer(settings: HttpSettings): Promise<HttpServer> {
   const { tls } = settings;
   const app = Fastify({
-    ...(tls === null ? {} : { https: { ...TLS_POLICY, ...tls, honorCipherOrder: true, handshakeTimeout: STRANGER_DEADLINE_MS } }),
+    ...(tls === null
+      ? {}
+      : {
+          https: {
+            ...TLS_POLICY,
+            ...tls,
+            honorCipherOrder: true,
+            handshakeTimeout: STRANGER_DEADLINE_MS,
+            connectionsCheckingInterval: 1_000,
+          },
+        }),
     logger: false,
     bodyLimit: MAX_BODY,
     requestTimeout: 30_000,

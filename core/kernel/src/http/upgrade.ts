@@ -1,10 +1,14 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Log, type PeerAddress, type RelayTransport, TowlineError, toTowlineError } from '@towline/contract';
-import { createLink } from '@towline/link';
+import { CreditBudget, createLink } from '@towline/link';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AcceptedLink } from '../links/serve-device.ts';
-import { type HttpServer, principalOf } from './server.ts';
+import { endAtExpiry } from './end-at-expiry.ts';
+import { type HttpServer, principalOf, STRANGER_DEADLINE_MS } from './server.ts';
+
+/** Bytes by which the receive windows of all links together may have grown. */
+const MAX_GROWTH_BYTES = 268_435_456;
 
 /** What link upgrades work with. */
 export interface UpgradeParts {
@@ -17,6 +21,8 @@ export interface UpgradeParts {
 interface PendingUpgrade {
   readonly socket: Duplex;
   readonly head: Buffer;
+  /** Takes the deadline of strangers off the socket. */
+  admitted(): void;
 }
 
 /**
@@ -24,10 +30,14 @@ interface PendingUpgrade {
  * What is refused is answered as any request, and the connection closed.
  */
 export function linkUpgrades(app: HttpServer, parts: UpgradeParts): void {
+  const sharedGrowth = new CreditBudget(MAX_GROWTH_BYTES);
   const pending = new WeakMap<IncomingMessage, PendingUpgrade>();
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    pending.set(request, { socket, head });
+    // The server's timeouts do not reach a socket that asks for an upgrade.
+    const deadline = setTimeout(() => socket.destroy(), STRANGER_DEADLINE_MS);
+    socket.once('close', () => clearTimeout(deadline));
+    pending.set(request, { socket, head, admitted: () => clearTimeout(deadline) });
     app.routing(request, refusableResponse(request, socket));
   });
 
@@ -40,12 +50,14 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): void {
     }
     refuseForeignOrigin(request);
     const principal = principalOf(request);
+    upgrade.admitted();
     reply.hijack();
     reply.raw.detachSocket(upgrade.socket as never);
     try {
       const duplex = await chosen.transport.upgrade(request.raw, upgrade.socket, upgrade.head);
       // Towards a device the relay opens streams; from a client it accepts them.
-      const link = createLink(duplex, { role: principal.kind === 'device' ? 'opener' : 'acceptor' });
+      const link = createLink(duplex, { role: principal.kind === 'device' ? 'opener' : 'acceptor', sharedGrowth });
+      endAtExpiry(link, principal);
       // Not awaited: the request ends here, the link goes on by itself. Serving never rejects.
       void serve({ link, principal, peer: peerOf(request), transport: chosen.name });
     } catch (error) {
@@ -65,7 +77,7 @@ function refusableResponse(request: IncomingMessage, socket: Duplex): ServerResp
   response.assignSocket(socket as never);
   response.shouldKeepAlive = false;
   response.on('finish', () => {
-    if (response.socket === (socket as unknown)) socket.end();
+    if (response.socket === (socket as unknown)) socket.end(() => socket.destroy());
   });
   return response;
 }

@@ -70,16 +70,16 @@ export function meView(principal: Principal): MeView {
   };
 }
 
-/** An open session. */
-export function sessionView(session: OpenSession): SessionView {
+/** An open session. What it runs and from where is for its own user and for those who may read the trail. */
+export function sessionView(session: OpenSession, inDetail: boolean): SessionView {
   return {
     id: session.id,
     device: { id: session.deviceId, name: session.deviceName },
     protocol: session.protocol,
     actor: { id: session.actor.id, label: session.actor.label },
-    address: session.address,
+    address: inDetail ? session.address : null,
     opened_at: time(session.openedAt),
-    detail: session.detail,
+    detail: inDetail ? session.detail : null,
   };
 }
 

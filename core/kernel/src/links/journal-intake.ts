@@ -1,9 +1,11 @@
 import type { Log } from '@towline/contract';
 import type { DeviceId, JournalEntry, SessionId } from '@towline/protocol';
 import type { SessionLedger } from '../sessions/ledger.ts';
+import type { Turns } from './turns.ts';
 
 /** Takes in the journal of one device link. */
 export interface JournalIntake {
+  /** @throws TowlineError `link_flooded` when the device does not wait for acknowledgements. */
   take(entries: readonly JournalEntry[]): void;
 }
 
@@ -13,22 +15,23 @@ export interface JournalIntake {
  */
 export function createJournalIntake(
   device: DeviceId,
-  parts: { readonly ledger: SessionLedger; readonly log: Log; readonly acknowledge: (received: number) => void },
+  parts: { readonly ledger: SessionLedger; readonly turns: Turns; readonly log: Log; readonly acknowledge: (received: number) => void },
 ): JournalIntake {
-  let turn = Promise.resolve();
+  let failed = false;
   const record = async (entries: readonly JournalEntry[]) => {
-    for (const entry of entries) {
-      if (entry.type === 'end') await parts.ledger.report(device, entry.session as SessionId, reportOf(entry));
+    if (failed) return;
+    try {
+      for (const entry of entries) {
+        if (entry.type === 'end') await parts.ledger.report(device, entry.session as SessionId, reportOf(entry));
+      }
+      const last = entries.at(-1);
+      if (last !== undefined) parts.acknowledge(last.number);
+    } catch (error) {
+      failed = true;
+      parts.log.error('a journal could not be recorded; the device will send it again', { device, error });
     }
-    const last = entries.at(-1);
-    if (last !== undefined) parts.acknowledge(last.number);
   };
-  return {
-    take(entries) {
-      turn = turn.then(() => record(entries));
-      turn.catch((error: unknown) => parts.log.error('a journal could not be recorded; the device will send it again', { device, error }));
-    },
-  };
+  return { take: (entries) => parts.turns(() => record(entries), entries.length + 1) };
 }
 
 function reportOf(entry: Extract<JournalEntry, { type: 'end' }>) {

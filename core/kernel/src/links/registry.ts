@@ -18,6 +18,10 @@ export interface DeviceLink {
   readonly serves: readonly string[];
   /** Nonce of this link, which grants name. */
   readonly nonce: string;
+  /** False until the device was welcomed: it knows neither the relay's time nor its grant keys before. */
+  ready: boolean;
+  /** Unix time as this link counts it: from the welcome on by the monotonic clock, as the device does. Milliseconds. */
+  timeMs(): number;
   send(message: RelayToDevice): void;
   /** Tells the device why, then closes the link. */
   dismiss(code: ErrorCode, message: string): Promise<void>;
@@ -29,6 +33,7 @@ export interface DeviceRegistry {
   replace(next: DeviceLink): DeviceLink | null;
   /** Takes a link out, unless another is in its place already: a late close never unregisters a newer link. */
   remove(link: DeviceLink): boolean;
+  /** The device's link, once it was welcomed. */
   get(id: DeviceId): DeviceLink | null;
   all(): DeviceLink[];
 }
@@ -45,7 +50,10 @@ export function createDeviceRegistry(): DeviceRegistry {
     remove(link) {
       return links.get(link.device.id) === link && links.delete(link.device.id);
     },
-    get: (id) => links.get(id) ?? null,
+    get(id) {
+      const link = links.get(id);
+      return link?.ready ? link : null;
+    },
     all: () => [...links.values()],
   };
 }

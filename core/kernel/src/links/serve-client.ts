@@ -12,6 +12,7 @@ import {
   relayToClient,
 } from '@towline/protocol';
 import type { ClientLink, ClientRegistry } from './clients.ts';
+import { endWithControl } from './end-with-control.ts';
 import type { AcceptedLink } from './serve-device.ts';
 
 /** What serving clients works with. */
@@ -42,9 +43,11 @@ export async function serveClient(parts: ClientServing, accepted: AcceptedLink):
   };
   parts.clients.add(clientLink);
   try {
-    link.onStream((stream) => takeStream(parts, { accepted, control }, stream));
+    const taking: Taking = { accepted, control, controlOpened: false };
+    link.onStream((stream) => takeStream(parts, taking, stream));
     await parts.recheck(accepted);
     const channel = await withDeadline(control.promise);
+    endWithControl(link, channel);
     const stop = watchLiveness(link, channel);
     await link.closed;
     stop();
@@ -71,6 +74,7 @@ interface Deferred<Value> {
 interface Taking {
   readonly accepted: AcceptedLink;
   readonly control: Deferred<ClientControl>;
+  controlOpened: boolean;
 }
 
 /** Promise.withResolvers, which Node 20 lacks; a rejection that nobody waits for is no fault. */
@@ -83,12 +87,15 @@ function createDeferred<Value>(): Deferred<Value> {
   return { promise, ...settle };
 }
 
-function takeStream(parts: ClientServing, { accepted, control }: Taking, stream: ByteStream): void {
+function takeStream(parts: ClientServing, taking: Taking, stream: ByteStream): void {
+  const { accepted, control, controlOpened } = taking;
   stream.on('error', () => {});
   if (!isControl(stream)) {
     parts.serveStream(stream, accepted).catch((error: unknown) => parts.log.error('a stream could not be served', { error }));
     return;
   }
+  if (controlOpened) return void stream.destroy(new TowlineError('protocol_error', 'The client opened a second control stream.'));
+  taking.controlOpened = true;
   const channel = createControlChannel<RelayToClient, ClientToRelay>(stream, { encode: relayToClient, decode: clientToRelay });
   channel
     .next(AbortSignal.timeout(AUTHENTICATION_DEADLINE_MS))

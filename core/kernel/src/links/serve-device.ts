@@ -14,8 +14,13 @@ import { watchLiveness } from '@towline/link';
 import { type DeviceToRelay, type ErrorCode, type GrantKeyRecord, isErrorCode, type KeyId, PROTOCOL_LEVEL } from '@towline/protocol';
 import { JOURNAL_GRACE_MS, type SessionLedger } from '../sessions/ledger.ts';
 import { type ProvenDevice, proveDevice } from './device-handshake.ts';
+import { endWithControl } from './end-with-control.ts';
 import { createJournalIntake, type JournalIntake } from './journal-intake.ts';
 import type { DeviceLink, DeviceRegistry } from './registry.ts';
+import { createTurns, type Turns } from './turns.ts';
+
+/** How often a device is told the relay's time, milliseconds: clocks that drift 50 parts in a million differ by 0.2 s then. */
+const TELL_TIME_EVERY_MS = 3_600_000;
 
 /** What serving devices works with. */
 export interface DeviceServing {
@@ -58,8 +63,9 @@ export async function serveDevice(parts: DeviceServing, accepted: AcceptedLink):
 async function serveProven(parts: DeviceServing, accepted: AcceptedLink, proven: ProvenDevice): Promise<void> {
   const deviceLink = createDeviceLink(accepted, proven, parts.clock.now());
   const { control } = proven;
-  await takePlace(parts, deviceLink);
+  endWithControl(accepted.link, control);
   try {
+    await takePlace(parts, deviceLink);
     await refuseRevoked(parts, deviceLink);
     welcome(parts, deviceLink);
     await settleAfterLink(parts, deviceLink);
@@ -71,14 +77,18 @@ async function serveProven(parts: DeviceServing, accepted: AcceptedLink, proven:
     });
     const lost = scheduleLost(parts, deviceLink, new Set(proven.proof.sessions));
     const stopWatching = watchLiveness(accepted.link, control);
+    const telling = setInterval(() => deviceLink.send({ type: 'time', time_ms: deviceLink.timeMs() }), TELL_TIME_EVERY_MS);
+    const turns = createTurns();
     const journal = createJournalIntake(deviceLink.device.id, {
       ledger: parts.ledger,
+      turns,
       log: parts.log,
       acknowledge: (received) => deviceLink.send({ type: 'journal_ack', received }),
     });
-    control.onMessage((message) => takeMessage(parts, { deviceLink, journal }, message));
+    control.onMessage((message) => takeMessage(parts, { deviceLink, journal, turns }, message));
     const end = await accepted.link.closed;
     clearTimeout(lost);
+    clearInterval(telling);
     stopWatching();
     parts.log.info('a device is offline', { device: deviceLink.device.id, name: deviceLink.device.name, code: end.code, by: end.by });
   } finally {
@@ -92,6 +102,7 @@ function createDeviceLink(
   { device, control, proof, nonce }: ProvenDevice,
   since: number,
 ): DeviceLink {
+  const beganMs = performance.now();
   return {
     device,
     keyId: principal.keyId ?? '',
@@ -103,6 +114,8 @@ function createDeviceLink(
     hostname: proof.hostname,
     serves: proof.serves,
     nonce,
+    ready: false,
+    timeMs: () => since + performance.now() - beganMs,
     send: (message) => control.send(message),
     async dismiss(code, message) {
       const error = new TowlineError(code, message);
@@ -112,8 +125,10 @@ function createDeviceLink(
   };
 }
 
-/** Puts the link in the place of an older one, which is told, and closed. */
+/** Puts the link in the place of an older one, which is told, and closed. @throws TowlineError `link_lost` when the link is over itself. */
 async function takePlace(parts: DeviceServing, next: DeviceLink): Promise<void> {
+  // What a device sent before it lost a connection may arrive when it has another, which must not give way to a dead one.
+  if ((await Promise.race([next.link.closed, Promise.resolve(null)])) !== null) throw new TowlineError('link_lost');
   const previous = parts.registry.replace(next);
   if (previous === null) return;
   const two = previous.instance !== next.instance;
@@ -125,7 +140,8 @@ async function takePlace(parts: DeviceServing, next: DeviceLink): Promise<void> 
     device: next.device.id,
     ...detail,
   });
-  void previous.dismiss('device_replaced', text);
+  // A runtime that gave way to another stops; one that gave way to itself must come back.
+  void previous.dismiss(two ? 'device_replaced' : 'device_lost', text);
   if (!two) return;
   const { id, name, owner } = next.device;
   await parts.audit({
@@ -153,10 +169,11 @@ function welcome(parts: DeviceServing, deviceLink: DeviceLink): void {
     level: PROTOCOL_LEVEL,
     device: deviceLink.device.id,
     name: deviceLink.device.name,
-    time_ms: parts.clock.now(),
+    time_ms: deviceLink.timeMs(),
     grant_keys: [...parts.grantKeys()],
     journal_received: 0,
   });
+  deviceLink.ready = true;
 }
 
 /** From its first link on a device needs neither its request nor any older key. */
@@ -164,7 +181,7 @@ async function settleAfterLink({ store, clock }: DeviceServing, { device, keyId,
   const now = clock.now();
   await Promise.all([
     store.registrations.deleteForDevice(device.id),
-    keyId === '' ? undefined : store.keys.revokeOthersOfDevice(device.id, keyId as KeyId, now),
+    keyId === '' ? undefined : store.keys.revokeOlderOfDevice(device.id, keyId as KeyId, now),
     store.devices.touch(device.id, { at: now, address }),
   ]);
 }
@@ -181,25 +198,25 @@ function scheduleLost(parts: DeviceServing, { device }: DeviceLink, alive: Reado
 
 function takeMessage(
   parts: DeviceServing,
-  { deviceLink, journal }: { deviceLink: DeviceLink; journal: JournalIntake },
+  { deviceLink, journal, turns }: { deviceLink: DeviceLink; journal: JournalIntake; turns: Turns },
   message: DeviceToRelay,
 ): void {
   if (message.type === 'journal') journal.take(message.entries);
   else if (message.type === 'rotated') {
-    settleRotation(parts, deviceLink, message.key_id);
+    turns(() => settleRotation(parts, deviceLink, message.key_id), 1);
   } else if (message.type === 'goodbye') {
     void deviceLink.link.close(isErrorCode(message.code) ? message.code : ('link_closed' satisfies ErrorCode), message.message);
   }
 }
 
 /** The device stored its new key: the link goes on under it, and the older ones end. */
-function settleRotation(parts: DeviceServing, deviceLink: DeviceLink, keyId: string): void {
-  parts.store.keys
+function settleRotation(parts: DeviceServing, deviceLink: DeviceLink, keyId: string): Promise<void> {
+  return parts.store.keys
     .get(keyId as KeyId, SYSTEM_SCOPE)
     .then(async (key) => {
       if (key === null || key.deviceId !== deviceLink.device.id || key.revokedAt !== undefined) return;
       deviceLink.keyId = keyId;
-      await parts.store.keys.revokeOthersOfDevice(deviceLink.device.id, key.id, parts.clock.now());
+      await parts.store.keys.revokeOlderOfDevice(deviceLink.device.id, key.id, parts.clock.now());
     })
     .catch((error: unknown) => parts.log.error('a rotated key could not be settled', { device: deviceLink.device.id, error }));
 }

@@ -19,6 +19,7 @@ import { serveClient } from '../links/serve-client.ts';
 import { type AcceptedLink, serveDevice } from '../links/serve-device.ts';
 import { serveOpening } from '../sessions/gateway.ts';
 import type { SessionLedger } from '../sessions/ledger.ts';
+import { createOpeningGuard } from '../sessions/opening-guard.ts';
 
 /** Everything that has started when the edge opens. */
 export interface EdgeParts {
@@ -44,21 +45,22 @@ export async function openEdge(parts: EdgeParts): Promise<HttpServer> {
   const authenticator = createAuthenticator(providers, config.adminEmails);
   const app = await createHttpServer({ authenticator, log, trustedProxies: config.server.trustedProxies, tls: parts.tls });
   const enrolment = { ...parts, store, limits: config.enrolment, grantKeys: () => parts.grants.ring.published };
+  const joined = new Map<string, (error: TowlineError) => void>();
   const loginMethods = providers.flatMap(({ provider }) => provider.loginMethod ?? []);
   aboutRoutes(app, { store, loginMethods, serving: parts.serving });
   registrationRoutes(app, { ...enrolment, registry });
   deviceRoutes(app, { ...enrolment, registry, enforce: () => parts.watch.look() });
-  sessionRoutes(app, { store, registry });
+  sessionRoutes(app, { store, registry, audit: parts.audit, joined, clock: parts.clock });
   auditRoutes(app, { store });
-  linkUpgrades(app, { transports: plugins.transports, log, ...linkServing(parts) });
+  linkUpgrades(app, { transports: plugins.transports, log, ...linkServing(parts, joined) });
   return app;
 }
 
-function linkServing(parts: EdgeParts) {
+function linkServing(parts: EdgeParts, joined: Map<string, (error: TowlineError) => void>) {
   const { plugins, registry, clients, ledger, audit, clock, log, relayId, grants } = parts;
   const { store, streams } = plugins;
   const handlers = new Map(streams.map(({ name, handler }) => [handler.protocol, { name, handler }]));
-  const gateway = { store, registry, ledger, audit, handlers, grants: () => grants.ring, clock, log };
+  const gateway = { store, registry, ledger, audit, handlers, guard: createOpeningGuard(), joined, grants: () => grants.ring, clock, log };
   const serveStream = (stream: ByteStream, { principal, peer }: AcceptedLink) =>
     serveOpening(gateway, stream, { principal, address: peer.address });
   const recheck = ({ principal }: AcceptedLink) => refuseRevokedKey(parts, principal.keyId);

@@ -27,6 +27,8 @@ import { pluginEntries, pluginSources } from './plugin-entries.ts';
 const CERTIFICATES_EVERY_MS = 86_400_000;
 /** Time for links to take leave when the relay stops, milliseconds. */
 const LEAVE_MS = 2_000;
+/** Time for requests under way when the relay stops, milliseconds. */
+const DRAIN_MS = 2_000;
 
 /** What {@link startRelay} takes. */
 export interface RelaySettings {
@@ -112,7 +114,7 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
     clock,
     log,
   });
-  disposal.add('the HTTP edge', () => app.close());
+  disposal.add('the HTTP edge', () => closeEdge(app));
   const reload = () => reloadCertificates(certificates, { app, log });
   const daily = setInterval(reload, CERTIFICATES_EVERY_MS);
   disposal.add('the look at certificates', () => clearInterval(daily));
@@ -124,7 +126,14 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
     const leaving = [...registry.all(), ...clients].map((link) => link.dismiss('unavailable', 'The relay is stopping.'));
     await Promise.race([Promise.all(leaving), new Promise((late) => setTimeout(late, LEAVE_MS).unref())]);
   });
-  return { url, fingerprint: certificates?.current.fingerprint ?? null, adminKeyFile, lost: lock.lost, reload, stop: () => disposal.disposeAll() };
+  return {
+    url,
+    fingerprint: certificates?.current.fingerprint ?? null,
+    adminKeyFile,
+    lost: lock.lost,
+    reload,
+    stop: () => disposal.disposeAll(),
+  };
 }
 
 /** Written before the first request, which also brings the sinks up to the end of the trail. */
@@ -162,6 +171,13 @@ async function reloadCertificates(certificates: CertificateHolder | null, { app,
   const { certPem, keyPem } = certificates.current;
   app.server.setSecureContext({ cert: certPem, key: keyPem });
   log.info('the certificates were reloaded');
+}
+
+/** Whoever only holds a connection open must not keep the relay from stopping. */
+async function closeEdge(app: HttpServer): Promise<void> {
+  const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+  await app.close();
+  clearTimeout(late);
 }
 
 async function listen(app: HttpServer, { server }: RelayConfig): Promise<string> {

@@ -1,72 +1,18 @@
-import {
-  type AuditEvent,
-  type ByteStream,
-  type Clock,
-  type Device,
-  type Log,
-  type OpenSession,
-  type Principal,
-  type Store,
-  type StreamHandler,
-  TowlineError,
-  toTowlineError,
-} from '@towline/contract';
-import { readMessage } from '@towline/link';
-import {
-  type ClientOpen,
-  clientOpen,
-  createId,
-  deviceOpen,
-  frameMessage,
-  GRANT_VALIDITY_MS,
-  type JsonObject,
-  MAX_CONTROL_MESSAGE,
-  type OpenAnswer,
-  openAnswer,
-  openDigest,
-  refusalError,
-  refuse,
-  relayOpen,
-  type SessionId,
-  signGrant,
-} from '@towline/protocol';
-import { actorOf } from '../access/actor.ts';
-import { findDevice } from '../access/find-device.ts';
-import { callerOf, requireRole, requireStream } from '../access/roles.ts';
+import { type ByteStream, type Log, TowlineError, toTowlineError } from '@towline/contract';
+import { frameMessage, type OpenAnswer, openAnswer, refusalError, refuse } from '@towline/protocol';
 import type { GrantRing } from '../grants/ring.ts';
-import type { DeviceLink, DeviceRegistry } from '../links/registry.ts';
-import { checkBody } from './check-body.ts';
 import { joinStreams } from './join.ts';
+import { type JudgedOpening, type JudgeParts, judgeOpening, type Opener } from './judge-opening.ts';
 import { JOURNAL_GRACE_MS, type SessionLedger } from './ledger.ts';
-
-/** How long a device may take to answer an opening, milliseconds: a slow device that loads a program. */
-const ANSWER_DEADLINE_MS = 30_000;
+import { openOnDevice, readAnswer } from './open-on-device.ts';
 
 /** What the gateway works with. */
-export interface GatewayParts {
-  readonly store: Store;
-  readonly registry: DeviceRegistry;
+export interface GatewayParts extends JudgeParts {
   readonly ledger: SessionLedger;
-  readonly audit: (event: AuditEvent) => Promise<void>;
-  /** Started stream plugins by protocol. */
-  readonly handlers: ReadonlyMap<string, { readonly name: string; readonly handler: StreamHandler }>;
+  /** How to break the streams of each session that this relay joins, by its id. */
+  readonly joined: Map<string, (error: TowlineError) => void>;
   readonly grants: () => GrantRing;
-  readonly clock: Clock;
   readonly log: Log;
-}
-
-/** Who opens a stream, and from where. */
-export interface Opener {
-  readonly principal: Principal;
-  readonly address: string;
-}
-
-/** An opening that may be put to the device. */
-interface JudgedOpening {
-  readonly open: ClientOpen;
-  readonly device: Device;
-  readonly body: JsonObject;
-  readonly session: OpenSession;
 }
 
 /**
@@ -75,9 +21,13 @@ interface JudgedOpening {
  */
 export async function serveOpening(parts: GatewayParts, stream: ByteStream, opener: Opener): Promise<void> {
   try {
-    const judged = await judge(parts, stream, opener);
-    await parts.ledger.open(judged.session);
-    await carryOut(parts, stream, judged, opener);
+    const judged = await parts.guard.judge(opener.principal.id, async () => {
+      const allowed = await judgeOpening(parts, stream, opener);
+      requireClient(stream);
+      await parts.ledger.open(allowed.session);
+      return allowed;
+    });
+    await carryOut(parts, stream, { judged, opener });
   } catch (thrown) {
     const error = toTowlineError(thrown);
     if (error.code === 'internal') parts.log.error('an opening failed', { error: error.cause ?? error, detail: error.detail });
@@ -87,123 +37,79 @@ export async function serveOpening(parts: GatewayParts, stream: ByteStream, open
   }
 }
 
-/** @throws TowlineError after recording the refusal. */
-async function judge(parts: GatewayParts, stream: ByteStream, opener: Opener): Promise<JudgedOpening> {
-  const open = clientOpen.decode(stream.head);
-  let device: Device | null = null;
-  try {
-    const found = parts.handlers.get(open.protocol);
-    if (found === undefined) throw new TowlineError('stream_not_offered');
-    requireStream(opener.principal, found.name);
-    device = await findDevice(parts.store.devices, open.device, callerOf(opener.principal));
-    requireRole(opener.principal, device.owner, found.handler.right);
-    if (open.resume !== undefined) throw new TowlineError('not_found', 'The session is not known any more.');
-    const prepared = found.handler.prepare(await checkBody(found.handler.body, open.body), { principal: opener.principal, device });
-    if (parts.registry.get(device.id) === null) throw new TowlineError('device_offline', `The device ${device.name} is offline.`);
-    return { open, device, body: prepared.body, session: sessionOf(parts, open, { device, opener, detail: prepared.audit }) };
-  } catch (error) {
-    await recordRefusal(parts, { open, device, opener, error: toTowlineError(error) });
-    throw error;
-  }
-}
-
-function sessionOf(
+async function carryOut(
   parts: GatewayParts,
-  open: ClientOpen,
-  { device, opener, detail }: { device: Device; opener: Opener; detail: JsonObject },
-): OpenSession {
-  return {
-    id: open.session as SessionId,
-    deviceId: device.id,
-    deviceName: device.name,
-    owner: device.owner,
-    protocol: open.protocol,
-    actor: actorOf(opener.principal),
-    address: opener.address,
-    openedAt: parts.clock.now(),
-    detail,
-  };
-}
-
-async function carryOut(parts: GatewayParts, stream: ByteStream, judged: JudgedOpening, opener: Opener): Promise<void> {
-  const { session, device } = judged;
-  let deviceStream: ByteStream;
+  stream: ByteStream,
+  { judged, opener }: { judged: JudgedOpening; opener: Opener },
+): Promise<void> {
+  const deviceStream = await begin(parts, stream, { judged, opener });
   try {
-    const deviceLink = parts.registry.get(device.id);
-    if (deviceLink === null) throw new TowlineError('device_offline', `The device ${device.name} is offline.`);
-    deviceStream = openTowardsDevice(parts, deviceLink, judged, opener);
-    const accepted = await awaitAnswer(deviceStream);
-    answer(stream, { ...accepted, device: { id: device.id, name: device.name, fingerprint: device.fingerprint } });
-  } catch (thrown) {
-    const error = toTowlineError(thrown);
-    await parts.ledger.close(session.id, { outcome: 'refused', reason: error.code, reportedBy: 'relay' });
-    throw error;
-  }
-  const end = await joinStreams(stream, deviceStream);
-  settle(parts, judged, end.error);
-}
-
-function openTowardsDevice(parts: GatewayParts, deviceLink: DeviceLink, { open, device, body }: JudgedOpening, opener: Opener): ByteStream {
-  const text = deviceOpen.encode({ protocol: open.protocol, session: open.session, body }).toString('utf8');
-  const { current } = parts.grants();
-  const grant = signGrant(
-    {
-      key: current.id,
-      device: device.id,
-      protocol: open.protocol,
-      nonce: deviceLink.nonce,
-      opening: createId(),
-      principal: opener.principal.label.slice(0, 320),
-      expires_ms: parts.clock.now() + GRANT_VALIDITY_MS,
-      open_sha256: openDigest(text),
-    },
-    current.privateKey,
-  );
-  return deviceLink.link.openStream(relayOpen.encode({ grant, open: text }));
-}
-
-async function awaitAnswer(deviceStream: ByteStream): Promise<Extract<OpenAnswer, { status: 'accepted' }>> {
-  try {
-    const reply = openAnswer.decode(await readMessage(deviceStream, MAX_CONTROL_MESSAGE, AbortSignal.timeout(ANSWER_DEADLINE_MS)));
-    if (reply.status === 'refused') throw refusalError(reply);
-    return reply;
+    await passAnswer(parts, { stream, deviceStream }, judged);
   } catch (thrown) {
     const error = toTowlineError(thrown);
     deviceStream.destroy(error);
+    // Unless the device refused, it may have begun, and reports how that ended; where it does not, the relay writes what it knows.
+    settle(parts, judged, error);
     throw error;
   }
+  const { id } = judged.session;
+  parts.joined.set(id, (error) => deviceStream.destroy(error));
+  const end = await joinStreams(stream, deviceStream);
+  parts.joined.delete(id);
+  settle(parts, judged, end.error);
+}
+
+/** Opens the stream on the device; it ends when the client leaves before the two are joined. */
+async function begin(
+  parts: GatewayParts,
+  stream: ByteStream,
+  { judged, opener }: { judged: JudgedOpening; opener: Opener },
+): Promise<ByteStream> {
+  try {
+    requireClient(stream);
+    const deviceStream = openOnDevice(parts, judged, opener);
+    const leave = () => deviceStream.destroy(new TowlineError('cancelled'));
+    stream.once('close', leave);
+    deviceStream.once('close', () => stream.off('close', leave));
+    return deviceStream;
+  } catch (thrown) {
+    throw await closeRefused(parts, judged, toTowlineError(thrown));
+  }
+}
+
+async function passAnswer(
+  parts: GatewayParts,
+  streams: { stream: ByteStream; deviceStream: ByteStream },
+  judged: JudgedOpening,
+): Promise<void> {
+  const reply = await readAnswer(streams.deviceStream);
+  if (reply.status === 'refused') throw await closeRefused(parts, judged, refusalError(reply));
+  requireClient(streams.stream);
+  const { id, name, fingerprint } = judged.device;
+  answer(streams.stream, { ...reply, device: { id, name, fingerprint } });
+}
+
+async function closeRefused({ ledger }: GatewayParts, { session }: JudgedOpening, error: TowlineError): Promise<TowlineError> {
+  await ledger.close(session.id, { outcome: 'refused', reason: error.code, reportedBy: 'relay' });
+  return error;
 }
 
 /** The device's word on the end comes by its journal. Where it stays out although the device is there, the relay's own is written. */
 function settle(parts: GatewayParts, { session }: JudgedOpening, error: TowlineError | null): void {
   const timer = setTimeout(() => {
     if (parts.registry.get(session.deviceId) === null) return;
-    const reason = error?.code ?? 'unreported';
     parts.ledger
-      .close(session.id, { outcome: 'interrupted', reason, reportedBy: 'relay' })
+      .close(session.id, { outcome: 'interrupted', reason: error?.code ?? 'unreported', reportedBy: 'relay' })
       .catch((cause: unknown) => parts.log.error('the end of a session could not be recorded', { session: session.id, error: cause }));
   }, JOURNAL_GRACE_MS);
   timer.unref();
 }
 
-function answer(stream: ByteStream, reply: OpenAnswer): void {
-  if (stream.writable) stream.write(frameMessage(openAnswer.encode(reply)));
+/** Nothing is begun for a client that has left, or whose access was taken away with its link. */
+function requireClient(stream: ByteStream): void {
+  if (stream.destroyed) throw new TowlineError('cancelled');
 }
 
-async function recordRefusal(
-  parts: GatewayParts,
-  { open, device, opener, error }: { open: ClientOpen; device: Device | null; opener: Opener; error: TowlineError },
-): Promise<void> {
-  await parts.audit({
-    at: parts.clock.now(),
-    action: 'session.refused',
-    actor: actorOf(opener.principal),
-    address: opener.address,
-    ...(device === null ? {} : { device: { id: device.id, name: device.name }, owner: device.owner }),
-    session: open.session as SessionId,
-    protocol: open.protocol,
-    outcome: 'refused',
-    reason: error.code,
-    detail: { asked_for: open.device },
-  });
+function answer(stream: ByteStream, reply: OpenAnswer): void {
+  if (stream.writable) stream.write(frameMessage(openAnswer.encode(reply)));
 }

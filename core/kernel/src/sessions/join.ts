@@ -1,11 +1,8 @@
 import type { Duplex } from 'node:stream';
-import { type TowlineError, toTowlineError } from '@towline/contract';
+import { TowlineError, toTowlineError } from '@towline/contract';
 
 /** How two joined streams ended. */
 export interface JoinEnd {
-  /** Bytes from the first to the second, framing of the session included. */
-  readonly there: number;
-  readonly back: number;
   /** What broke one of them; null when both ended cleanly. */
   readonly error: TowlineError | null;
 }
@@ -16,27 +13,31 @@ export interface JoinEnd {
  */
 export function joinStreams(one: Duplex, other: Duplex): Promise<JoinEnd> {
   return new Promise((resolve) => {
-    const bytes = { there: 0, back: 0 };
     let error: TowlineError | null = null;
     let open = 2;
-    const fail = (cause: Error, peer: Duplex) => {
-      error ??= toTowlineError(cause);
-      if (!peer.destroyed) peer.destroy(error);
+    const watch = (stream: Duplex, peer: Duplex) => {
+      const over = () => {
+        // A stream that is over before both directions ended broke, also when nobody said why.
+        if (stream.errored || !stream.readableEnded || !stream.writableFinished) {
+          error ??= stream.errored ? toTowlineError(stream.errored) : new TowlineError('cancelled');
+          peer.destroy(error);
+        }
+        open -= 1;
+        if (open === 0) resolve({ error });
+      };
+      stream.on('error', () => {});
+      if (stream.closed) over();
+      else stream.once('close', over);
     };
-    const closed = () => {
-      open -= 1;
-      if (open === 0) resolve({ ...bytes, error });
-    };
-    one.on('error', (cause) => fail(cause, other)).once('close', closed);
-    other.on('error', (cause) => fail(cause, one)).once('close', closed);
-    carry(one, other, (count) => (bytes.there += count));
-    carry(other, one, (count) => (bytes.back += count));
+    carry(one, other);
+    carry(other, one);
+    watch(one, other);
+    watch(other, one);
   });
 }
 
-function carry(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
+function carry(from: Duplex, to: Duplex): void {
   from.on('data', (chunk: Buffer) => {
-    count(chunk.length);
     if (!to.write(chunk)) from.pause();
   });
   to.on('drain', () => from.resume());

@@ -1,6 +1,6 @@
 import { type AuditEvent, type Clock, type Log, type OpenSession, type Store, TowlineError } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
-import { type DeviceId, defined, type SessionEnd, type SessionId } from '@towline/protocol';
+import { type DeviceId, defined, isErrorCode, type SessionEnd, type SessionId } from '@towline/protocol';
 
 /** How long the relay waits for the device's word on the end of a session whose stream is over, milliseconds. */
 export const JOURNAL_GRACE_MS = 10_000;
@@ -53,15 +53,18 @@ export interface SessionLedger {
 
 /** Opens the books. */
 export function createSessionLedger({ store, announce, audit, clock, log }: LedgerParts): SessionLedger {
-  const close = async (id: SessionId, closing: SessionClosing) => {
-    const session = await store.sessions.get(id, SYSTEM_SCOPE);
-    if (session === null || !(await store.sessions.remove(id))) return;
+  const closing = new Set<SessionId>();
+  const close = async (id: SessionId, closed: SessionClosing) => {
+    if (closing.has(id)) return;
+    closing.add(id);
     try {
-      await audit(closingEvent(session, closing, clock.now()));
-    } catch (error) {
-      // Back in the books: somebody closes it once records can be written again.
-      await store.sessions.insert(session);
-      throw error;
+      const session = await store.sessions.get(id, SYSTEM_SCOPE);
+      if (session === null) return;
+      // The record first: a crash before the removal is noticed at the next start, one after it would have lost the record.
+      await audit(closingEvent(session, closed, clock.now()));
+      await store.sessions.remove(id);
+    } finally {
+      closing.delete(id);
     }
   };
   return {
@@ -92,6 +95,10 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
     async noteInterrupted() {
       let count = 0;
       for await (const session of openSessions(store, undefined)) {
+        if (await isClosed(store, session.id)) {
+          await store.sessions.remove(session.id);
+          continue;
+        }
         await audit({
           ...openingEvent(session),
           at: clock.now(),
@@ -104,6 +111,12 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
       return count;
     },
   };
+}
+
+/** Whether the end of a session is on record although it is still in the books: the relay was killed between the two. */
+async function isClosed(store: Store, session: SessionId): Promise<boolean> {
+  const { items } = await store.audit.list({ session, action: 'session.closed' }, 'descending', { limit: 1 }, SYSTEM_SCOPE);
+  return items.length > 0;
 }
 
 async function* openSessions(store: Store, deviceId: DeviceId | undefined): AsyncGenerator<OpenSession> {
@@ -147,7 +160,7 @@ function closingOf(end: SessionEnd): Pick<SessionClosing, 'outcome' | 'reason' |
         : end.reason === 'failed'
           ? 'failed'
           : 'interrupted',
-    reason: end.reason,
+    reason: isErrorCode(end.code) ? end.code : end.reason,
     ...defined({ exitCode: end.exit_code, signal: end.signal }),
   };
 }

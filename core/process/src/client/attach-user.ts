@@ -1,6 +1,5 @@
 import type { CliHost } from '@towline/contract';
 import { type ClientSession, TowlineError } from '@towline/protocol';
-import { readInputTaken } from '../input-credit.ts';
 import { copyOutput } from './copy-output.ts';
 import { type EndSignal, watchEndSignals } from './end-signals.ts';
 import { EscapeSequence } from './escape-sequence.ts';
@@ -48,10 +47,6 @@ class AttachedUser {
     const { host, terminal } = attachment;
     this.#session = session;
     this.#attachment = attachment;
-    session.onMessage((message) => {
-      const taken = readInputTaken(message);
-      if (taken !== null) this.#input?.taken(taken);
-    });
     this.#stopWatching = watchEndSignals(host.signal, {
       signals: terminal ? ['SIGINT', 'SIGTERM', 'SIGHUP'] : ['SIGINT', 'SIGTERM'],
       onSignal: (name) => this.#onSignal(name),

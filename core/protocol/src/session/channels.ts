@@ -1,70 +1,67 @@
-import { Readable, Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { TowlineError } from '../errors/towline-error.ts';
 import { MAX_SESSION_PAYLOAD } from '../limits.ts';
+import { ChannelInput } from './channel-input.ts';
 import { MAX_CHANNEL, SessionFrame } from './frames.ts';
 import type { SessionSender } from './sender.ts';
 
-/** Bytes a channel holds for a reader that is not ready: a few pipe reads. */
-const CHANNEL_BUFFER = 262_144;
-
 /** The readable ends of a session's channels. Made when first asked for or first needed. */
 export class ChannelInputs {
-  readonly #inputs = new Map<number, Readable>();
-  readonly #finished = new Set<number>();
-  readonly #full = new Set<number>();
-  readonly #onRoom: () => void;
+  readonly #inputs = new Map<number, ChannelInput>();
+  readonly #onRead: () => void;
   #over: { readonly error: TowlineError | null } | null = null;
   #discarding = false;
 
-  /** `onRoom` is called when every channel has room again. */
-  constructor(onRoom: () => void) {
-    this.#onRoom = onRoom;
+  /** `onRead` is called when a reader has taken something. */
+  constructor(onRead: () => void) {
+    this.#onRead = onRead;
   }
 
-  get(channel: number): Readable {
+  /** Bytes that wait for readers, all channels together. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const input of this.#inputs.values()) bytes += input.heldBytes;
+    return bytes;
+  }
+
+  get(channel: number): ChannelInput {
     checkChannel(channel);
     const known = this.#inputs.get(channel);
     if (known) return known;
-    const input = new Readable({ highWaterMark: CHANNEL_BUFFER, read: () => this.#hasRoom(channel) });
-    input.on('error', () => {});
+    const input = new ChannelInput(this.#onRead);
     this.#inputs.set(channel, input);
-    if (this.#over) endInput(input, this.#over.error);
+    if (this.#over) input.finish(this.#over.error);
     return input;
   }
 
-  /** Delivers bytes. False when a channel is full: deliver no more until `onRoom`. */
-  deliver(channel: number, bytes: Buffer): boolean {
-    if (this.#finished.has(channel)) throw new TowlineError('protocol_error', `The peer sent data on channel ${channel} after its end.`);
+  /** @throws TowlineError `protocol_error` for data after the end of its channel. */
+  deliver(channel: number, bytes: Buffer): void {
+    if (this.#over) return;
     const input = this.get(channel);
-    if (this.#discarding || this.#over) return true;
-    if (!input.destroyed && !input.push(bytes)) this.#full.add(channel);
-    return this.#full.size === 0;
+    if (input.ended) throw new TowlineError('protocol_error', `The peer sent data on channel ${channel} after its end.`);
+    if (!this.#discarding) input.deliver(bytes);
   }
 
+  /** @throws TowlineError `protocol_error` when the channel has ended before. */
   finish(channel: number): void {
+    if (this.#over) return;
     const input = this.get(channel);
-    if (this.#finished.has(channel)) throw new TowlineError('protocol_error', `The peer ended channel ${channel} twice.`);
-    this.#finished.add(channel);
-    if (!this.#over) input.push(null);
+    if (input.ended) throw new TowlineError('protocol_error', `The peer ended channel ${channel} twice.`);
+    input.finish(null);
   }
 
-  /** Drops whatever still comes: nobody will read it, and it must not hold up what follows. */
+  /** Drops what waits and whatever still comes: nobody will read it. */
   discard(): void {
     this.#discarding = true;
-    this.#full.clear();
-    this.#onRoom();
+    for (const input of this.#inputs.values()) input.discard();
+    this.#onRead();
   }
 
-  /** Ends all channels: cleanly, or with an error those that have not ended. */
+  /** Ends all channels after what was received: cleanly, or with an error those that have not ended. */
   end(error: TowlineError | null): void {
     if (this.#over) return;
     this.#over = { error };
-    this.#full.clear();
-    for (const [channel, input] of this.#inputs) if (!this.#finished.has(channel)) endInput(input, error);
-  }
-
-  #hasRoom(channel: number): void {
-    if (this.#full.delete(channel) && this.#full.size === 0) this.#onRoom();
+    for (const input of this.#inputs.values()) input.finish(error);
   }
 }
 
@@ -91,7 +88,7 @@ export class ChannelOutputs {
     const output = new Writable({
       highWaterMark: MAX_SESSION_PAYLOAD,
       write: (chunk: Buffer, _encoding, done) => this.#send(channel, chunk, done),
-      final: (done) => this.#sender.send(SessionFrame.fin, Uint8Array.of(channel), done),
+      final: (done) => this.#sender.sendData(SessionFrame.fin, Uint8Array.of(channel), done),
     });
     output.on('error', () => {});
     this.#outputs.set(channel, output);
@@ -122,16 +119,11 @@ export class ChannelOutputs {
     const part = chunk.length <= MAX_SESSION_PAYLOAD ? chunk : chunk.subarray(0, MAX_SESSION_PAYLOAD);
     if (part.length === 0) return done();
     this.#bytes += part.length;
-    this.#sender.send(SessionFrame.data + channel, part, (error) => {
+    this.#sender.sendData(SessionFrame.data + channel, part, (error) => {
       if (error || part.length === chunk.length) done(error);
       else this.#send(channel, chunk.subarray(part.length), done);
     });
   }
-}
-
-function endInput(input: Readable, error: TowlineError | null): void {
-  if (error) input.destroy(error);
-  else input.push(null);
 }
 
 function checkChannel(channel: number): void {

@@ -2,9 +2,9 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { isTowlineError, TowlineError } from '../errors/towline-error.ts';
 import type { SessionId } from '../ids.ts';
 import { decodeJson, encodeJson, type JsonObject } from '../json.ts';
-import { SESSION_ACK_EVERY } from '../limits.ts';
 import { ChannelInputs, ChannelOutputs } from './channels.ts';
 import { encodeAck, type FrameSink, MAX_SESSION_MESSAGE, SessionDecoder, SessionFrame } from './frames.ts';
+import { SessionReceiveWindow } from './receive-window.ts';
 import { SessionSender } from './sender.ts';
 
 /** Messages held until somebody listens: a few resizes and a signal. */
@@ -29,6 +29,7 @@ export class SessionCore {
   readonly #decoder: SessionDecoder;
   readonly #abort = new AbortController();
   readonly #early: JsonObject[] = [];
+  readonly #window = new SessionReceiveWindow();
   #listener: ((message: JsonObject) => void) | null = null;
   #bytesIn = 0;
   #acknowledged = 0;
@@ -39,7 +40,7 @@ export class SessionCore {
     this.#stream = stream;
     this.#role = role;
     this.sender = new SessionSender(stream);
-    this.inputs = new ChannelInputs(() => stream.resume());
+    this.inputs = new ChannelInputs(() => this.#allowMore());
     this.outputs = new ChannelOutputs(this.sender);
     this.#decoder = new SessionDecoder(this.#frames());
     stream.on('data', (bytes: Buffer) => this.#take(bytes));
@@ -72,7 +73,7 @@ export class SessionCore {
   sendJson(type: number, value: unknown): Promise<void> {
     const bytes = encodeJson(value);
     if (bytes.length > MAX_SESSION_MESSAGE) return Promise.reject(new TowlineError('too_large', 'A message of a session is too large.'));
-    return new Promise((resolve, reject) => this.sender.send(type, bytes, (error) => (error ? reject(error) : resolve())));
+    return new Promise((resolve, reject) => this.sender.sendMessage(type, bytes, (error) => (error ? reject(error) : resolve())));
   }
 
   onMessage(listener: (message: JsonObject) => void): void {
@@ -82,9 +83,9 @@ export class SessionCore {
 
   /** Tells the peer how far its direction has been taken in. */
   acknowledge(): void {
-    if (this.#stream.writable && this.#acknowledged !== this.#decoder.position) {
+    if (this.#stream.writable) {
       this.#acknowledged = this.#decoder.position;
-      this.#stream.write(encodeAck(this.#acknowledged));
+      this.#stream.write(encodeAck(this.#acknowledged, this.#window.allowed));
     }
   }
 
@@ -96,7 +97,6 @@ export class SessionCore {
     this.sender.fail(over);
     this.outputs.fail(over);
     this.inputs.end(null);
-    this.#stream.resume();
     this.#stream.end();
     this.#abort.abort(reason);
   }
@@ -117,20 +117,25 @@ export class SessionCore {
     if (this.#over) return;
     try {
       this.#decoder.push(bytes);
+      this.#window.check(this.#decoder.position);
     } catch (error) {
       this.break(isTowlineError(error) ? error : new TowlineError('internal', undefined, { cause: error }));
       return;
     }
-    if (this.#decoder.position - this.#acknowledged >= SESSION_ACK_EVERY) this.acknowledge();
+    this.#allowMore();
+  }
+
+  #allowMore(): void {
+    if (!this.#over && this.#window.update(this.#decoder.position, this.inputs.heldBytes)) this.acknowledge();
   }
 
   #frames(): FrameSink {
     return {
       data: (channel, bytes) => {
         this.#bytesIn += bytes.length;
-        if (!this.inputs.deliver(channel, bytes)) this.#stream.pause();
+        this.inputs.deliver(channel, bytes);
       },
-      ack: (position) => this.sender.acknowledge(position),
+      ack: (received, allowed) => this.sender.acknowledge(received, allowed),
       message: (bytes) => this.#deliverMessage(bytes),
       fin: (channel) => this.inputs.finish(channel),
       result: (bytes) => this.#role.onResult(bytes),

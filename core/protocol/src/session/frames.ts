@@ -7,7 +7,7 @@ import { MAX_SESSION_PAYLOAD } from '../limits.ts';
  * the count of their encoded bytes, heads included. Unnumbered frames stand between them and are not counted.
  */
 export const SessionFrame = Object.freeze({
-  /** Unnumbered. Eight bytes: position up to which the sender of this frame has the other direction. */
+  /** Unnumbered. Two positions of eight bytes: up to where the sender of this frame has the other direction, and up to where data may be sent. */
   ack: 0x01,
   /** Numbered. A JSON message. */
   message: 0x10,
@@ -24,6 +24,7 @@ export const MAX_CHANNEL = 63;
 /** Largest message or result, bytes: they are for sizes, signals and codes, not for content. */
 export const MAX_SESSION_MESSAGE = 16_384;
 const HEAD = 4;
+const ACK = 16;
 
 /** Encoded length of a frame. */
 export function frameLength(payloadLength: number): number {
@@ -38,17 +39,18 @@ export function encodeHead(type: number, length: number): Buffer {
 }
 
 /** An ACK frame. */
-export function encodeAck(position: number): Buffer {
-  const frame = Buffer.allocUnsafe(HEAD + 8);
-  frame.writeUInt32BE(((SessionFrame.ack << 24) | 8) >>> 0, 0);
-  frame.writeBigUInt64BE(BigInt(position), HEAD);
+export function encodeAck(received: number, allowed: number): Buffer {
+  const frame = Buffer.allocUnsafe(HEAD + ACK);
+  frame.writeUInt32BE(((SessionFrame.ack << 24) | ACK) >>> 0, 0);
+  frame.writeBigUInt64BE(BigInt(received), HEAD);
+  frame.writeBigUInt64BE(BigInt(allowed), HEAD + 8);
   return frame;
 }
 
 /** What a decoder finds. Data comes in pieces as it arrived, without being copied; the rest comes whole. */
 export interface FrameSink {
   data(channel: number, bytes: Buffer): void;
-  ack(position: number): void;
+  ack(received: number, allowed: number): void;
   message(bytes: Buffer): void;
   fin(channel: number): void;
   result(bytes: Buffer): void;
@@ -112,7 +114,7 @@ export class SessionDecoder {
     this.#head = 0;
     this.#headBytes = 0;
     this.#parts = [];
-    if (type === SessionFrame.ack) this.#sink.ack(Number(payload.readBigUInt64BE(0)));
+    if (type === SessionFrame.ack) this.#sink.ack(Number(payload.readBigUInt64BE(0)), Number(payload.readBigUInt64BE(8)));
     else if (type === SessionFrame.message) this.#sink.message(payload);
     else if (type === SessionFrame.fin) this.#sink.fin(existingChannel(payload[0]!));
     else if (type === SessionFrame.result) this.#sink.result(payload);
@@ -140,7 +142,7 @@ function allowedLength(type: number): readonly [number, number] {
   if (type >= SessionFrame.data && type <= SessionFrame.data + MAX_CHANNEL) return [1, MAX_SESSION_PAYLOAD];
   switch (type) {
     case SessionFrame.ack:
-      return [8, 8];
+      return [ACK, ACK];
     case SessionFrame.fin:
       return [1, 1];
     case SessionFrame.message:

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { TowlineError } from '../errors/towline-error.ts';
-import { SESSION_WINDOW } from '../limits.ts';
+import { INITIAL_SESSION_WINDOW, SESSION_MESSAGE_HEADROOM } from '../limits.ts';
 import { encodeHead, frameLength } from './frames.ts';
 
 interface Waiting {
@@ -9,12 +9,17 @@ interface Waiting {
   readonly done: (error?: Error) => void;
 }
 
-/** Sends the numbered frames of one direction in order, within the window and at the pace of the stream. */
+/**
+ * Sends the numbered frames of one direction, within what the receiver allows and at the pace of the stream. Data goes
+ * in order; a message goes before data that waits, so that a signal reaches a program that does not read.
+ */
 export class SessionSender {
   readonly #stream: Duplex;
-  readonly #queue: Waiting[] = [];
+  readonly #data: Waiting[] = [];
+  readonly #messages: Waiting[] = [];
   #position = 0;
   #acknowledged = 0;
+  #allowed = INITIAL_SESSION_WINDOW;
   #blocked = false;
   #failure: TowlineError | null = null;
   #onAcknowledged: (() => void) | null = null;
@@ -27,19 +32,25 @@ export class SessionSender {
     });
   }
 
-  /** Queues a frame; `done` is called once it was handed to the stream. */
-  send(type: number, payload: Uint8Array, done: (error?: Error) => void): void {
-    if (this.#failure) return done(this.#failure);
-    this.#queue.push({ type, payload, done });
-    this.#pump();
+  /** Queues data or the end of a channel; `done` is called once it was handed to the stream. */
+  sendData(type: number, payload: Uint8Array, done: (error?: Error) => void): void {
+    this.#queue(this.#data, { type, payload, done });
   }
 
-  /** The peer has everything up to `position`. @throws TowlineError `protocol_error` for a position it cannot have. */
-  acknowledge(position: number): void {
-    if (position < this.#acknowledged || position > this.#position) {
+  /** Queues a message; it may pass data that waits. */
+  sendMessage(type: number, payload: Uint8Array, done: (error?: Error) => void): void {
+    this.#queue(this.#messages, { type, payload, done });
+  }
+
+  /** The peer has everything up to `received` and takes data up to `allowed`. @throws TowlineError `protocol_error` for positions that cannot be. */
+  acknowledge(received: number, allowed: number): void {
+    if (received < this.#acknowledged || received > this.#position) {
       throw new TowlineError('protocol_error', 'The peer acknowledged bytes that were not sent.');
     }
-    this.#acknowledged = position;
+    if (allowed < this.#allowed || !Number.isSafeInteger(allowed))
+      throw new TowlineError('protocol_error', 'The peer took back what it had allowed.');
+    this.#acknowledged = received;
+    this.#allowed = allowed;
     this.#pump();
     this.#onAcknowledged?.();
   }
@@ -50,7 +61,7 @@ export class SessionSender {
    */
   whenAcknowledged(callback: (error: TowlineError | null) => void): void {
     this.#onAcknowledged = () => {
-      if (!this.#failure && (this.#acknowledged !== this.#position || this.#queue.length > 0)) return;
+      if (!this.#failure && (this.#acknowledged !== this.#position || this.#data.length + this.#messages.length > 0)) return;
       this.#onAcknowledged = null;
       callback(this.#failure);
     };
@@ -61,21 +72,30 @@ export class SessionSender {
   fail(error: TowlineError): void {
     if (this.#failure) return;
     this.#failure = error;
-    for (const { done } of this.#queue.splice(0)) done(error);
+    for (const { done } of [...this.#messages.splice(0), ...this.#data.splice(0)]) done(error);
     this.#onAcknowledged?.();
+  }
+
+  #queue(queue: Waiting[], frame: Waiting): void {
+    if (this.#failure) return frame.done(this.#failure);
+    queue.push(frame);
+    this.#pump();
   }
 
   #pump(): void {
     while (!this.#blocked && !this.#failure) {
-      const next = this.#queue[0];
-      if (next === undefined) return;
-      const length = frameLength(next.payload.length);
-      if (this.#position - this.#acknowledged + length > SESSION_WINDOW) return;
-      this.#queue.shift();
-      this.#position += length;
+      const next = this.#takeFrom(this.#messages, SESSION_MESSAGE_HEADROOM) ?? this.#takeFrom(this.#data, 0);
+      if (next === null) return;
+      this.#position += frameLength(next.payload.length);
       this.#blocked = !this.#write(next);
       next.done();
     }
+  }
+
+  #takeFrom(queue: Waiting[], headroom: number): Waiting | null {
+    const first = queue[0];
+    if (first === undefined || this.#position + frameLength(first.payload.length) > this.#allowed + headroom) return null;
+    return queue.shift()!;
   }
 
   #write({ type, payload }: Waiting): boolean {

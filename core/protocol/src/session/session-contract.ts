@@ -15,7 +15,7 @@ export interface Session {
   input(channel: number): Readable;
   /** Bytes for the peer. Ending it sends FIN for that channel; writing waits for the window. */
   output(channel: number): Writable;
-  /** Sends a small message, in order with the bytes of all channels. At most 16 KiB. Resolves when it has been taken by the window. */
+  /** Sends a small message, at most 16 KiB. It may pass data that waits for the window, never data that was sent before it. Resolves when it was sent. */
   send(message: JsonObject): Promise<void>;
   /** Called for each message of the peer, in order. Set it before the first await after the session was handed out. */
   onMessage(listener: (message: JsonObject) => void): void;

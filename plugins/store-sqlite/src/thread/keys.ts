@@ -84,9 +84,10 @@ export function keyWrites(statements: Statements) {
       return true;
     },
 
-    'keys.revokeOthersOfDevice': (deviceId: string, keep: string, at: number): void => {
+    'keys.revokeOlderOfDevice': (deviceId: string, keep: string, at: number): void => {
       statements.run(
-        'UPDATE api_key SET revoked_at = ?, revision = revision + 1 WHERE device_id = ? AND id <> ? AND revoked_at IS NULL',
+        `UPDATE api_key SET revoked_at = ?, revision = revision + 1 WHERE device_id = ? AND revoked_at IS NULL
+           AND created_at < (SELECT kept.created_at FROM api_key AS kept WHERE kept.id = ?)`,
         at,
         deviceId,
         keep,

@@ -3,7 +3,7 @@ import { deviceNameFault, parseScope } from '@towline/protocol';
 import { z } from 'zod';
 import { actorOf } from '../../access/actor.ts';
 import { findDevice } from '../../access/find-device.ts';
-import { callerOf, requireRole } from '../../access/roles.ts';
+import { callerOf, requireRole, roleOn } from '../../access/roles.ts';
 import { insertDeviceKey } from '../../enrolment/claim.ts';
 import type { EnrolmentParts } from '../../enrolment/parts.ts';
 import { removeDevice } from '../../enrolment/remove.ts';
@@ -93,7 +93,9 @@ export function deviceRoutes(app: HttpServer, parts: DeviceRouteParts): void {
   app.get('/v1/devices/:device/sessions', { schema: { params: byName, querystring: z.object(pageQuery) } }, async (request) => {
     const principal = principalOf(request);
     const device = await find(principal, request.params.device, 'viewer');
-    return listView(await store.sessions.list({ deviceId: device.id }, pageOf(request.query), callerOf(principal)), sessionView);
+    const admin = roleOn(principal, device.owner) === 'admin';
+    const page = await store.sessions.list({ deviceId: device.id }, pageOf(request.query), callerOf(principal));
+    return listView(page, (session) => sessionView(session, admin || session.actor.id === principal.id));
   });
 }
 

@@ -1,12 +1,25 @@
-import { type Store, TowlineError } from '@towline/contract';
+import { type AuditEvent, type Clock, type Store, TowlineError } from '@towline/contract';
 import { idSchema, printable, type SessionId } from '@towline/protocol';
 import { z } from 'zod';
+import { actorOf } from '../../access/actor.ts';
 import { callerOf, requireRole } from '../../access/roles.ts';
 import type { DeviceRegistry } from '../../links/registry.ts';
 import { type HttpServer, principalOf } from '../server.ts';
 
+/** Time for a device to end a session by itself, milliseconds; then the relay breaks its streams. */
+const END_GRACE_MS = 2_000;
+
+/** What the routes of sessions work with. */
+export interface SessionRouteParts {
+  readonly store: Store;
+  readonly registry: DeviceRegistry;
+  readonly audit: (event: AuditEvent) => Promise<void>;
+  readonly joined: ReadonlyMap<string, (error: TowlineError) => void>;
+  readonly clock: Clock;
+}
+
 /** Routes of open sessions. */
-export function sessionRoutes(app: HttpServer, { store, registry }: { readonly store: Store; readonly registry: DeviceRegistry }): void {
+export function sessionRoutes(app: HttpServer, { store, registry, audit, joined, clock }: SessionRouteParts): void {
   app.delete('/v1/sessions/:id', { schema: { params: z.object({ id: idSchema }) } }, async (request, reply) => {
     const principal = principalOf(request);
     const session = await store.sessions.get(request.params.id as SessionId, callerOf(principal));
@@ -14,7 +27,22 @@ export function sessionRoutes(app: HttpServer, { store, registry }: { readonly s
     if (session.actor.id !== principal.id) requireRole(principal, session.owner, 'admin');
     const link = registry.get(session.deviceId);
     if (link === null) throw new TowlineError('device_offline', 'The device is offline; what ran on it ended with its link.');
-    link.send({ type: 'end_session', session: session.id, code: 'session_ended', message: `Ended by ${printable(principal.label)}.` });
+    const { id, deviceId, deviceName, owner, protocol } = session;
+    const device = { id: deviceId, name: deviceName };
+    await audit({
+      at: clock.now(),
+      action: 'session.end_requested',
+      actor: actorOf(principal),
+      address: request.ip,
+      device,
+      owner,
+      session: id,
+      protocol,
+      outcome: 'ok',
+    });
+    const error = new TowlineError('session_ended', `Ended by ${printable(principal.label)}.`);
+    link.send({ type: 'end_session', session: id, code: error.code, message: error.message });
+    setTimeout(() => joined.get(id)?.(error), END_GRACE_MS).unref();
     return reply.status(202).send();
   });
 }

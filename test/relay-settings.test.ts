@@ -1,0 +1,351 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { deriveGrantKey } from '@towline/protocol';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bin, ROOT, startProgram } from './support/process.ts';
+import { linkClient } from './support/raw-client.ts';
+import { createIdentity, registrationBody, requestEnrolment } from './support/raw-device.ts';
+import { bodyOf, openApi, type RelayApi } from './support/relay-api.ts';
+import { runRelay } from './support/relay-process.ts';
+import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
+
+const NEW_SECRET = 'zK3vQ9xT7mW1pL5rH8nB4cJ6fD2gS0yA-uE_iOqVtXw';
+const OLD_SECRET = 'Hq5Zt8Lw2Rb7Xn4Vc9Kj1Fm6Gp3Ds0Ya-Ti_eUoQzBx';
+const LOADED = `
+server:
+  host: "127.0.0.1"
+  port: \${RELAY_PORT:-0}
+  public_url: https://relay.example.com:8443
+  tls: { enabled: true }
+  trusted_proxies: ["127.0.0.0/24"]
+data: state/of/the/relay
+log_level: warn
+admin_emails: ["Boss@Example.com"]
+forward_secrets: ["\${RELAY_SECRET}", ${OLD_SECRET}]
+store: { use: sqlite, path: other/place.db }
+auth: [apikey]
+audit:
+  sinks: [{ use: file, path: trail/audit.jsonl, required: true }]
+streams: [exec]
+transports: [tls]
+plugins: []
+enrolment: { expiry: 2s, max_pending_per_owner: 2, max_pending_per_address: 3 }
+`;
+/** Keys of the reference and where a test shows that each has an effect. A new key fails here until it has one. */
+const SHOWN: Readonly<Record<string, string>> = {
+  'server.host': 'here',
+  'server.port': 'here',
+  'server.public_url': 'here',
+  'server.tls.enabled': 'here',
+  'server.tls.cert_file': 'relay-certificates.test.ts',
+  'server.tls.key_file': 'relay-certificates.test.ts',
+  'server.trusted_proxies': 'here',
+  data: 'here',
+  log_level: 'here',
+  admin_emails: 'here',
+  forward_secret: 'here',
+  forward_secrets: 'here',
+  store: 'here',
+  auth: 'plugins.test.ts',
+  'audit.sinks': 'here, audit-sink.test.ts',
+  streams: 'here',
+  transports: 'here',
+  plugins: 'plugins.test.ts',
+  'enrolment.expiry': 'here',
+  'enrolment.max_pending_per_owner': 'here',
+  'enrolment.max_pending_per_address': 'here',
+};
+
+let system: TestSystem;
+/** Folder of the config file. */
+let dir: string;
+let relay: TestRelay;
+let api: RelayApi;
+beforeAll(async () => {
+  system = createSystem();
+  dir = join(system.dir, 'config');
+  mkdirSync(dir);
+  writeFileSync(join(dir, 'towline.yaml'), LOADED);
+  relay = await startConfigured(join(dir, 'towline.yaml'), { RELAY_SECRET: NEW_SECRET });
+  api = openApi(relay);
+});
+afterAll(async () => {
+  api?.[Symbol.dispose]();
+  await relay?.[Symbol.asyncDispose]();
+  await system[Symbol.asyncDispose]();
+});
+
+/** Starts a relay by its config alone: no flag stands in for a key. */
+async function startConfigured(config: string, env: Record<string, string>): Promise<TestRelay> {
+  const program = startProgram(bin('towline-relay'), ['start', '--config', config], { env, cwd: system.dir });
+  const [, url = '', fingerprint = ''] = await program.saw(/^ready url=(\S+) fingerprint=(\S+)$/m).catch(async (error: unknown) => {
+    await program[Symbol.asyncDispose]();
+    throw error;
+  });
+  const data = join(dir, 'state/of/the/relay');
+  const adminKey = readFileSync(join(data, 'admin.key'), 'utf8').trim();
+  const port = Number(new URL(url).port);
+  return { program, dir: data, url, port, fingerprint, adminKey, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
+}
+
+describe('a key of the config has its effect', () => {
+  it('and none is in the reference for which no test shows it', () => {
+    const reference = readFileSync(join(ROOT, 'docs', 'config.md'), 'utf8');
+    const table = reference.slice(reference.indexOf('## The relay'), reference.indexOf('## The device'));
+    const keys = [...table.matchAll(/^\| `([a-z._]+)`/gm)].map(([, key]) => key!);
+    expect(keys.sort()).toEqual(Object.keys(SHOWN).sort());
+  });
+
+  it('server.host, server.port, data: where it listens and where it keeps things, relative to the file', () => {
+    expect(relay.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
+    expect(existsSync(join(dir, 'state/of/the/relay', 'ca.pem'))).toBe(true);
+    expect(existsSync(join(system.dir, 'towline-data'))).toBe(false);
+  });
+
+  it('server.public_url: the self-made certificate is for that name too', async () => {
+    const socket: TLSSocket = connectTls({
+      port: relay.port,
+      host: '127.0.0.1',
+      servername: 'relay.example.com',
+      ca: readFileSync(join(relay.dir, 'ca.pem')),
+    });
+    await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+    expect(socket.getPeerCertificate().subjectaltname).toContain('DNS:relay.example.com');
+    socket.destroy();
+  });
+
+  it('server.trusted_proxies: the address they forward is the one in the trail, and of others it is not believed', async () => {
+    const forwarded = { 'x-forwarded-for': '203.0.113.7' };
+    const ask = (from: RelayApi, name: string) =>
+      from.call('POST', '/v1/registrations', {
+        body: registrationBody(createIdentity(), { name, owner: `user:${name}@example.com` }),
+        headers: forwarded,
+      });
+    using stranger = openApi(relay, '127.0.1.1');
+    const [believed, not] = [await ask(api, 'proxied'), await ask(stranger, 'spoofed')];
+    expect(bodyOf<{ address: string }>(believed, 201).address).toBe('203.0.113.7');
+    expect(bodyOf<{ address: string }>(not, 201).address).toBe('127.0.1.1');
+  });
+
+  it('log_level: what is less is not logged, as the place of the first key', () => {
+    expect(existsSync(join(relay.dir, 'admin.key'))).toBe(true);
+    expect(relay.program.stderr).not.toMatch(/"level":(10|20|30)/);
+  });
+
+  it('admin_emails: whoever holds that address is a platform admin', async () => {
+    const whoIs = async (email: string) => {
+      const { stdout } = await runRelay(['keys', 'create', '--email', email, '--config', join(dir, 'towline.yaml')], {
+        env: { RELAY_SECRET: NEW_SECRET },
+      });
+      return bodyOf<{ admin: boolean }>(await api.call('GET', '/v1/me', { key: stdout.trim() })).admin;
+    };
+    expect(await whoIs('boss@example.com')).toBe(true);
+    expect(await whoIs('worker@example.com')).toBe(false);
+  });
+
+  it('store: the options of the plugin count', () => {
+    expect(existsSync(join(dir, 'other', 'place.db'))).toBe(true);
+    expect(existsSync(join(relay.dir, 'towline.db'))).toBe(false);
+  });
+
+  it('audit.sinks: the records are in the file, whose folder is made', () => {
+    const first = readFileSync(join(dir, 'trail', 'audit.jsonl'), 'utf8').split('\n')[0]!;
+    expect(JSON.parse(first)).toMatchObject({ number: 1, action: 'key.created' });
+  });
+
+  it('enrolment.expiry, enrolment.max_pending_*: requests expire, and only so many wait', async () => {
+    const owner = 'user:many@example.com';
+    using here = openApi(relay, '127.0.1.2');
+    const first = await requestEnrolment(here, createIdentity(), { name: 'one', owner });
+    expect(Date.parse(first.expires_at) - Date.parse(first.created_at)).toBe(2_000);
+    await requestEnrolment(here, createIdentity(), { name: 'two', owner });
+    const more = (name: string, of: string) =>
+      here.call('POST', '/v1/registrations', { body: registrationBody(createIdentity(), { name, owner: of }) });
+    expect(await more('three', owner)).toMatchObject({ status: 429, code: 'registration_limit' });
+    expect((await more('four', 'user:other@example.com')).status).toBe(201);
+    expect(await more('five', 'user:another@example.com')).toMatchObject({ status: 429, code: 'registration_limit' });
+    await eventually(async () => (await more('six', owner)).status === 201, 'the waiting requests expire and make room');
+  });
+
+  it('forward_secrets, streams: a device is shown the whole ring, and is asked for nothing but exec', async () => {
+    const device = await enrol('ringed');
+    const { relay: kept } = JSON.parse(readFileSync(join(device.dir, 'device.json'), 'utf8')) as {
+      relay: { grant_keys: { id: string }[] };
+    };
+    expect(kept.grant_keys.map(({ id }) => id)).toEqual([OLD_SECRET, NEW_SECRET].map((secret) => deriveGrantKey(secret).id));
+    expect((await system.towline(relay, ['ringed', 'exec', '--', 'echo', 'granted'])).stdout).toBe('granted\n');
+    await using client = await linkClient(relay, relay.adminKey);
+    expect(await client.open('ringed', { protocol: '/shell/1', body: {} })).toBe('stream_not_offered');
+  });
+});
+
+describe('the environment', () => {
+  it('wins over the file, the command line over the environment, and the first of two names over the second', async () => {
+    const config = join(dir, 'towline.yaml');
+    const env = {
+      RELAY_SECRET: NEW_SECRET,
+      TOWLINE_HOST: '127.0.0.9',
+      TOWLINE_PORT: '8999',
+      TOWLINE_DATA: join(system.dir, 'of-the-environment'),
+    };
+    const { stdout } = await runRelay(['check', '--config', config], { env });
+    expect(stdout).toContain('listens on 127.0.0.9 port 8999 with TLS');
+    expect(stdout).toContain(`data       ${env.TOWLINE_DATA}\n`);
+    const flagged = await runRelay(['check', '--config', config, '--data', join(system.dir, 'of-the-flag')], { env });
+    expect(flagged.stdout).toContain(`data       ${join(system.dir, 'of-the-flag')}\n`);
+  });
+
+  it('alone sets up a relay: address, port, data, log level, admins, and a secret from a file', async () => {
+    const data = join(system.dir, 'from-environment');
+    const secretFile = join(system.dir, 'forward-secret');
+    writeFileSync(secretFile, `${OLD_SECRET}\n`);
+    const env = {
+      TOWLINE_HOST: '127.0.0.1',
+      TOWLINE_PORT: '0',
+      TOWLINE_DATA: data,
+      TOWLINE_LOG_LEVEL: 'error',
+      ADMIN_EMAILS: 'second@example.com, first@example.com',
+      TOWLINE_FORWARD_SECRET_FILE: secretFile,
+    };
+    await using program = startProgram(bin('towline-relay'), ['start'], { env, cwd: system.dir });
+    const [, url = '', fingerprint = ''] = await program.saw(/^ready url=(\S+) fingerprint=(\S+)$/m);
+    const { stdout } = await runRelay(['keys', 'create', '--email', 'first@example.com'], { env });
+    const adminKey = stdout.trim();
+    const started = { program, dir: data, url, port: Number(new URL(url).port), fingerprint, adminKey };
+    const other: TestRelay = { ...started, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
+    await using device = await system.enrolDevice(other, { name: 'by-file' });
+    const state = readFileSync(join(device.dir, 'device.json'), 'utf8');
+    expect((JSON.parse(state) as { relay: { grant_keys: { id: string }[] } }).relay.grant_keys.map(({ id }) => id)).toEqual([
+      deriveGrantKey(OLD_SECRET).id,
+    ]);
+    // The admins of the environment approve for others; nothing below an error is logged.
+    expect(program.stderr).toBe('');
+  });
+
+  it.each([
+    ['a value that is none', { TOWLINE_PORT: 'http' }, 'TOWLINE_PORT'],
+    ['a variable that is set but empty', { TOWLINE_HOST: '' }, 'TOWLINE_HOST'],
+    ['a secret twice', { TOWLINE_FORWARD_SECRET: NEW_SECRET, TOWLINE_FORWARD_SECRET_FILE: '/dev/null' }, 'TOWLINE_FORWARD_SECRET_FILE'],
+    ['a file that is not there', { TOWLINE_FORWARD_SECRET_FILE: '/no/such/file' }, '/no/such/file'],
+    ['a weak secret', { FORWARD_SECRET: 'hunter2-hunter2' }, 'FORWARD_SECRET'],
+  ])('stops the start for %s, and shows no secret', async (_what, env, named) => {
+    const { code, stdout, stderr } = await runRelay(['start', '--data', join(system.dir, 'never')], { env, cwd: system.dir });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(named);
+    for (const secret of [NEW_SECRET, 'hunter2']) expect(stderr).not.toContain(secret);
+    expect(existsSync(join(system.dir, 'never'))).toBe(false);
+  });
+});
+
+describe('towline-relay check', () => {
+  it('prints what would run, touches nothing and exits 0', async () => {
+    writeFileSync(
+      join(dir, 'plain.yaml'),
+      `data: untouched\nserver: { host: 127.0.0.1, tls: { enabled: false } }\nforward_secret: ${NEW_SECRET}\n`,
+    );
+    const { code, stdout, stderr } = await runRelay(['check', '--config', join(dir, 'plain.yaml')]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`config     ${join(dir, 'plain.yaml')}\n`);
+    expect(stdout).toContain('listens on 127.0.0.1 port 8085 without TLS\n');
+    expect(stdout).not.toContain(NEW_SECRET);
+    expect(existsSync(join(dir, 'untouched'))).toBe(false);
+  });
+
+  it('tells all faults of a file at once, each with its line, and exits 2, as start does', async () => {
+    const file = join(dir, 'faulty.yaml');
+    writeFileSync(
+      file,
+      [
+        'server:',
+        '  prot: 8085',
+        '  host: 0.0.0.0',
+        '  tls: { enabled: false }',
+        'log_level: loud',
+        'forward_secret: short-and-weak',
+        'streams: [exec, exec]',
+        'transports: []',
+        'enrolment: { expiry: 5 parsecs }',
+        'admin_emails: ["${NO_SUCH_VARIABLE}"]',
+      ].join('\n'),
+    );
+    const checked = await runRelay(['check', '--config', file]);
+    expect(checked).toMatchObject({ code: 2, stdout: '' });
+    for (const [line, key] of [
+      [2, 'server.prot'],
+      [4, 'server.tls.enabled'],
+      [5, 'log_level'],
+      [6, 'forward_secret'],
+      [7, 'streams'],
+      [8, 'transports'],
+      [9, 'enrolment.expiry'],
+      [10, 'admin_emails'],
+    ] as const)
+      expect(checked.stderr).toMatch(new RegExp(`^${file}:${line}: ${key.replaceAll('.', '\\.')}`, 'm'));
+    expect(checked.stderr).toContain('did you mean port?');
+    expect(checked.stderr).not.toContain('short-and-weak');
+    const started = await runRelay(['start', '--config', file]);
+    expect(started).toMatchObject({ code: 2, stdout: '', stderr: checked.stderr });
+  });
+
+  it('tells all faults of plugins at once, each with its line', async () => {
+    const file = join(dir, 'plugins.yaml');
+    writeFileSync(
+      file,
+      [
+        'store: { use: sqlit }',
+        'auth:',
+        '  - apikey',
+        '  - oidc',
+        'audit:',
+        '  sinks:',
+        '    - { use: file, path: a.jsonl, max_sise: 1GB }',
+        '    - { use: file, path: a.jsonl, keep: 0 }',
+        'streams: [exec, teleport]',
+      ].join('\n'),
+    );
+    const { code, stdout, stderr } = await runRelay(['check', '--config', file]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    for (const fault of [
+      `${file}:1: No store plugin is called "sqlit". Did you mean "sqlite"?`,
+      `${file}:4: No auth plugin is called "oidc".`,
+      `${file}:7: audit "file": unknown option "max_sise". Did you mean "max_size"?`,
+      `${file}:8: audit "file": keep`,
+      `${file}:9: No stream plugin is called "teleport".`,
+    ])
+      expect(stderr).toContain(fault);
+  });
+});
+
+describe('server.tls.enabled: false', () => {
+  it('serves plain HTTP on loopback, which neither towline nor a runtime sends a credential over', async () => {
+    await using program = startProgram(bin('towline-relay'), ['start', '--config', join(dir, 'plain.yaml'), '--port', '0'], { cwd: dir });
+    const [, url = ''] = await program.saw(/^ready url=(http:\/\/127\.0\.0\.1:\d+)$/m);
+    expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ status: 'ready' });
+    const fake = { ...relay, url, fingerprint: '' };
+    const used = await system.towline(fake, ['whoami'], { env: { TOWLINE_TLS_FINGERPRINT: undefined as never } });
+    expect(used).toMatchObject({ code: 2, stdout: '' });
+    expect(used.stderr).toContain('https://');
+    const agent = startProgram(bin('towline-agent'), ['run', '--relay', url, '--email', 'a@example.com'], {
+      env: { TOWLINE_CONFIG_DIR: join(system.dir, 'plain-device') },
+    });
+    const { code, stderr } = await agent.finished;
+    expect(code).toBe(2);
+    expect(stderr).toContain('https://');
+  });
+});
+
+/** Enrols a runtime at the relay with the short expiry: approval comes in time or the request is made anew. */
+async function enrol(name: string): Promise<TestDevice> {
+  const device = system.startDevice(relay, { name });
+  const online = device.program.saw(/"event":"online"/);
+  online.catch(() => {});
+  await eventually(async () => {
+    const waiting = device.program.stdout.match(/"request":"([0-9a-f]{32})"/g)?.at(-1);
+    if (waiting === undefined) return false;
+    const id = waiting.slice(11, -1);
+    return (await api.call('POST', `/v1/registrations/${id}/approve`, { key: relay.adminKey })).status === 200;
+  }, 'the request is approved');
+  await online;
+  return device;
+}
