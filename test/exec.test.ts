@@ -55,7 +55,7 @@ describe('towline DEVICE exec', () => {
 
   it('ends the whole process group on the device when the user interrupts it', async () => {
     const mark = `towline-mark-${process.pid}`;
-    const program = system.startTowline(relay, ['pi', 'exec', '--', 'sh', '-c', `sh -c 'exec -a ${mark} sleep 300' & sleep 300; :`]);
+    const program = system.startTowline(relay, ['pi', 'exec', '--', 'sh', '-c', `bash -c 'exec -a ${mark} sleep 300' & sleep 300; :`]);
     const marked = async () => (await system.towline(relay, ['pi', 'exec', '--', 'pgrep', '-fx', `${mark} 300`])).stdout.trim();
     await eventually(marked, 'the command runs');
     program.child.kill('SIGTERM');

@@ -91,20 +91,21 @@ describe.skipIf(!tmux)('towline DEVICE shell (needs tmux)', () => {
     await terminal.type('50Gzt');
     await terminal.shows(/^50\n51\n52\n53\n54\n55\n56\n57\n58\n59\n60\n(?!61)/m);
     await terminal.resize(80, 24);
-    await terminal.shows(/^50\n51\n[\s\S]*^72$/m);
+    await terminal.type('1Gzt');
+    await terminal.shows(/^1\n2\n3\n[\s\S]*^23$/m);
     await terminal.type(`:!rm /tmp/towline-vim-${process.pid}\n\n:q!\n`);
     await terminal.shows(/^ready>$/m);
   });
 
   it('ends what it started when the terminal goes away', async () => {
     await openShell();
-    await terminal.type(`sh -c 'exec -a towline-left-${process.pid} sleep 500' &\n`);
-    await terminal.type(`sh -c 'exec -a towline-front-${process.pid} sleep 500'\n`);
+    await terminal.type(`bash -c 'exec -a towline-left-${process.pid} sleep 500' &\n`);
+    await terminal.type(`bash -c 'exec -a towline-front-${process.pid} sleep 500'\n`);
     const left = async () =>
-      (await system.towline(relay, ['pi', 'exec', '--', 'pgrep', '-fc', `towline-(left|front)-${process.pid} 500`])).stdout.trim();
-    await eventually(async () => Number(await left()) >= 2, 'both run');
+      (await system.towline(relay, ['pi', 'exec', '--', 'pgrep', '-fxc', `towline-(left|front)-${process.pid} 500`])).stdout.trim();
+    await eventually(async () => Number(await left()) === 2, 'both run');
     await terminal[Symbol.asyncDispose]();
-    await eventually(async () => (await left()) === '0' || Number(await left()) === 0, 'both are gone');
+    await eventually(async () => (await left()) === '0', 'both are gone');
   });
 });
 
