@@ -2,18 +2,22 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
-import { type Log, type Principal, TowlineError } from '@towline/contract';
+import { type Log, type Principal, TowlineError, toTowlineError } from '@towline/contract';
 import { TLS_POLICY } from '@towline/link';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Authenticator } from '../access/authenticate.ts';
 import { answerError, answerNotFound } from './errors.ts';
+import type { RefusedCredentials } from './refused-credentials.ts';
 
 /** Largest body of a request, bytes: ours are small objects. */
 const MAX_BODY = 262_144;
 /** Time for a TLS handshake and for the head of a request, milliseconds: whoever is slower is not served. */
 export const STRANGER_DEADLINE_MS = 5_000;
+/** Time for the auth plugins to judge a credential, milliseconds. */
+const AUTHENTICATE_MS = 10_000;
+
 /** The HTTP edge, typed for zod schemas. */
 export type HttpServer = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
@@ -37,6 +41,8 @@ declare module 'fastify' {
 /** What the edge works with. */
 export interface HttpSettings {
   readonly authenticator: Authenticator;
+  /** Told of credentials that were presented and refused. */
+  readonly onRefused: RefusedCredentials;
   readonly log: Log;
   readonly trustedProxies: readonly string[];
   /** Certificate chain and key, PEM; null without TLS (loopback only). */
@@ -72,7 +78,7 @@ export async function createHttpServer(settings: HttpSettings): Promise<HttpServ
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error, _request, reply) => answerError(error, reply, settings.log));
   app.setNotFoundHandler((_request, reply) => answerNotFound(reply));
-  await app.register(fastifyPlugin((instance) => decorate(instance as unknown as HttpServer, settings.authenticator)));
+  await app.register(fastifyPlugin((instance) => decorate(instance as unknown as HttpServer, settings)));
   await app.register(rateLimit, { global: false, errorResponseBuilder: () => new TowlineError('rate_limited') });
   await app.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title: 'Towline relay', version: '1' } },
@@ -93,12 +99,15 @@ const NEEDED = Object.freeze({
   enrolment: 'an enrolment key, or no credential at all',
 } as const satisfies Record<Exclude<RouteAccess, 'anyone'>, string>);
 
-async function decorate(app: HttpServer, authenticator: Authenticator): Promise<void> {
+async function decorate(app: HttpServer, { authenticator, onRefused }: HttpSettings): Promise<void> {
   app.decorateRequest('principal', null);
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access ?? 'user';
     if (access === 'anyone' || (access === 'enrolment' && !hasCredential(request))) return;
-    const principal = await authenticator.authenticate(request.headers, AbortSignal.timeout(10_000));
+    const principal = await authenticator.authenticate(request.headers, AbortSignal.timeout(AUTHENTICATE_MS)).catch((error: unknown) => {
+      if (hasCredential(request)) onRefused(request.ip, toTowlineError(error));
+      throw error;
+    });
     if (principal.kind !== access) throw new TowlineError('key_wrong_kind', `This needs ${NEEDED[access]}.`);
     request.principal = principal;
   });

@@ -4,6 +4,7 @@ import { TowlineError } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import { createAuthenticator } from '../access/authenticate.ts';
 import type { GrantRingHolder } from '../grants/watch-ring.ts';
+import { recordRefusedCredentials } from '../http/refused-credentials.ts';
 import { aboutRoutes } from '../http/routes/about.ts';
 import { auditRoutes } from '../http/routes/audit.ts';
 import { deviceRoutes } from '../http/routes/devices.ts';
@@ -43,7 +44,13 @@ export async function openEdge(parts: EdgeParts): Promise<HttpServer> {
   const { config, plugins, log, registry } = parts;
   const { store, providers } = plugins;
   const authenticator = createAuthenticator(providers, config.adminEmails);
-  const app = await createHttpServer({ authenticator, log, trustedProxies: config.server.trustedProxies, tls: parts.tls });
+  const app = await createHttpServer({
+    authenticator,
+    onRefused: recordRefusedCredentials(parts),
+    log,
+    trustedProxies: config.server.trustedProxies,
+    tls: parts.tls,
+  });
   const enrolment = { ...parts, store, limits: config.enrolment, grantKeys: () => parts.grants.ring.published };
   const joined = new Map<string, (error: TowlineError) => void>();
   const loginMethods = providers.flatMap(({ provider }) => provider.loginMethod ?? []);
