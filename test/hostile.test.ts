@@ -387,7 +387,7 @@ describe('a device that answers an opening', () => {
     ['and then a result that is none', Buffer.concat([accepted, Buffer.of(0x12, 0, 0, 2), Buffer.from('{}')]), 255],
     [
       'with a refusal in colours',
-      frameMessage(openAnswer.encode({ status: 'refused', code: 'nonsense', message: '\u001b[31mred\u0007', hint: '\u001b]0;x\u0007' })),
+      frameMessage(openAnswer.encode({ status: 'refused', code: 'session_limit', message: '\u001b[31mred\u0007', hint: '\u001b]0;x\u0007' })),
       255,
     ],
   ])('%s is told apart from one that serves it', async (_how, bytes, code) => {

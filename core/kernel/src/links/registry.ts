@@ -29,6 +29,8 @@ export interface DeviceLink {
 
 /** Which device is on which link of this relay. */
 export interface DeviceRegistry {
+  /** Takes note of a link that has proved itself and has no place yet: what ends all links of a device ends it too. */
+  admit(link: DeviceLink): void;
   /** Puts a link in the place of the device's present one, in one step, and answers that one. */
   replace(next: DeviceLink): DeviceLink | null;
   /** Takes a link out, unless another is in its place already: a late close never unregisters a newer link. */
@@ -41,19 +43,20 @@ export interface DeviceRegistry {
 /** Makes an empty registry. */
 export function createDeviceRegistry(): DeviceRegistry {
   const links = new Map<DeviceId, DeviceLink>();
+  const admitted = new Set<DeviceLink>();
   return {
+    admit: (link) => void admitted.add(link),
     replace(next) {
+      admitted.delete(next);
       const previous = links.get(next.device.id) ?? null;
       links.set(next.device.id, next);
       return previous;
     },
     remove(link) {
+      admitted.delete(link);
       return links.get(link.device.id) === link && links.delete(link.device.id);
     },
-    get(id) {
-      const link = links.get(id);
-      return link?.ready ? link : null;
-    },
-    all: () => [...links.values()],
+    get: (id) => links.get(id) ?? null,
+    all: () => [...links.values(), ...admitted],
   };
 }

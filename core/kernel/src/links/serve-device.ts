@@ -66,8 +66,6 @@ async function serveProven(parts: DeviceServing, accepted: AcceptedLink, proven:
   endWithControl(accepted.link, control);
   try {
     await takePlace(parts, deviceLink);
-    await refuseRevoked(parts, deviceLink);
-    welcome(parts, deviceLink);
     await settleAfterLink(parts, deviceLink);
     parts.log.info('a device is online', {
       device: deviceLink.device.id,
@@ -125,12 +123,21 @@ function createDeviceLink(
   };
 }
 
-/** Puts the link in the place of an older one, which is told, and closed. @throws TowlineError `link_lost` when the link is over itself. */
+/**
+ * Welcomes the device and puts its link in the place of an older one, which is told, and closed. The older one serves
+ * until then. @throws TowlineError `device_removed`, `key_revoked`, `link_lost` when the link is over itself.
+ */
 async function takePlace(parts: DeviceServing, next: DeviceLink): Promise<void> {
+  parts.registry.admit(next);
+  await refuseRevoked(parts, next);
   // What a device sent before it lost a connection may arrive when it has another, which must not give way to a dead one.
   if ((await Promise.race([next.link.closed, Promise.resolve(null)])) !== null) throw new TowlineError('link_lost');
+  welcome(parts, next);
   const previous = parts.registry.replace(next);
-  if (previous === null) return;
+  if (previous !== null) await giveWay(parts, previous, next);
+}
+
+async function giveWay(parts: DeviceServing, previous: DeviceLink, next: DeviceLink): Promise<void> {
   const two = previous.instance !== next.instance;
   const text = two
     ? `Another runtime with the identity of this device connected from ${next.address} (host ${next.hostname}).`
@@ -156,7 +163,7 @@ async function takePlace(parts: DeviceServing, next: DeviceLink): Promise<void> 
   });
 }
 
-/** A revocation between the request and the place in the registry would have missed this link: look again. */
+/** A revocation between the request and the note in the registry would have missed this link: look again. */
 async function refuseRevoked({ store }: DeviceServing, { device, keyId }: DeviceLink): Promise<void> {
   const [present, key] = await Promise.all([store.devices.get(device.id, SYSTEM_SCOPE), store.keys.get(keyId as KeyId, SYSTEM_SCOPE)]);
   if (present === null) throw new TowlineError('device_removed');

@@ -42,6 +42,8 @@ async function carryOut(
   stream: ByteStream,
   { judged, opener }: { judged: JudgedOpening; opener: Opener },
 ): Promise<void> {
+  // In the turn in which the stream is opened on it.
+  const link = parts.registry.get(judged.device.id);
   const deviceStream = await begin(parts, stream, { judged, opener });
   try {
     await passAnswer(parts, { stream, deviceStream }, judged);
@@ -49,17 +51,17 @@ async function carryOut(
     const error = toTowlineError(thrown);
     deviceStream.destroy(error);
     // Unless the device refused, it may have begun, and reports how that ended; where it does not, the relay writes what it knows.
-    settle(parts, judged, error);
+    settle(parts, { judged, link }, error);
     throw error;
   }
   const { id } = judged.session;
   parts.joined.set(id, (error) => deviceStream.destroy(error));
   const end = await joinStreams(stream, deviceStream);
   parts.joined.delete(id);
-  settle(parts, judged, end.error);
+  settle(parts, { judged, link }, end.error);
 }
 
-/** Opens the stream on the device; it ends when the client leaves before the two are joined. */
+/** Opens the stream on the device; it ends, for the same reason, when that of the client does. */
 async function begin(
   parts: GatewayParts,
   stream: ByteStream,
@@ -68,7 +70,7 @@ async function begin(
   try {
     requireClient(stream);
     const deviceStream = openOnDevice(parts, judged, opener);
-    const leave = () => deviceStream.destroy(new TowlineError('cancelled'));
+    const leave = () => deviceStream.destroy(stream.errored ? toTowlineError(stream.errored) : new TowlineError('cancelled'));
     stream.once('close', leave);
     deviceStream.once('close', () => stream.off('close', leave));
     return deviceStream;
@@ -94,14 +96,26 @@ async function closeRefused({ ledger }: GatewayParts, { session }: JudgedOpening
   return error;
 }
 
-/** The device's word on the end comes by its journal. Where it stays out although the device is there, the relay's own is written. */
-function settle(parts: GatewayParts, { session }: JudgedOpening, error: TowlineError | null): void {
-  const timer = setTimeout(() => {
-    if (parts.registry.get(session.deviceId) === null) return;
-    parts.ledger
-      .close(session.id, { outcome: 'interrupted', reason: error?.code ?? 'unreported', reportedBy: 'relay' })
-      .catch((cause: unknown) => parts.log.error('the end of a session could not be recorded', { session: session.id, error: cause }));
-  }, JOURNAL_GRACE_MS);
+/**
+ * The device's word on the end comes by its journal. Where it stays out although the device is still on the same link, or
+ * because the device lost its access, the relay's own is written. On a later link the device reports, or the session is lost.
+ */
+function settle(
+  parts: GatewayParts,
+  { judged: { session }, link }: { readonly judged: JudgedOpening; readonly link: DeviceLink | null },
+  error: TowlineError | null,
+): void {
+  const reason = error?.code ?? 'unreported';
+  const timer = setTimeout(
+    () => {
+      const present = parts.registry.get(session.deviceId);
+      if (present !== link && !(present === null && NO_ACCESS.has(reason))) return;
+      parts.ledger
+        .close(session.id, { outcome: 'interrupted', reason, reportedBy: 'relay' })
+        .catch((cause: unknown) => parts.log.error('the end of a session could not be recorded', { session: session.id, error: cause }));
+    },
+    reason === 'device_removed' ? 0 : JOURNAL_GRACE_MS,
+  );
   timer.unref();
 }
 

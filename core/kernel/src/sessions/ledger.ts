@@ -148,7 +148,7 @@ function openingEvent(session: OpenSession): AuditEvent {
 }
 
 function closingEvent(session: OpenSession, { ageMs = 0, ...closing }: SessionClosing, now: number): AuditEvent {
-  const endedAt = Math.max(session.openedAt, now - ageMs);
+  const endedAt = Math.max(session.openedAt, now - Math.round(ageMs));
   return { ...openingEvent(session), ...closing, at: now, action: 'session.closed', durationMs: endedAt - session.openedAt };
 }
 
