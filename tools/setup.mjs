@@ -1,12 +1,17 @@
 // Installs and builds when needed. Plain JavaScript: it runs before anything is installed.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const stamp = join(root, 'node_modules', '.towline-installed');
-const run = (file, args, env = {}) => execFileSync(file, args, { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, ...env } });
+const run = (file, args, env = {}) => {
+  const { status, error } = spawnSync(file, args, { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, ...env } });
+  if (status === 0) return;
+  console.error(`setup failed: ${file} ${args.join(' ')}${error ? `: ${error.message}` : ''}`);
+  process.exit(1);
+};
 
 /** Node's own headers, where the system has those of the running version: then node-gyp downloads nothing. */
 function headersOnThisMachine() {
