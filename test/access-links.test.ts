@@ -34,9 +34,10 @@ beforeAll(async () => {
   await runtime.event('online');
 });
 afterAll(async () => {
+  // First: it ends every process, also when the rest was never made.
+  await system[Symbol.asyncDispose]();
   for (const link of Object.values(linked)) await link[Symbol.asyncDispose]();
   api[Symbol.dispose]();
-  await system[Symbol.asyncDispose]();
 });
 
 const linkAs = (principal: PrincipalName) => linkClient(relay, keys[principal]!);

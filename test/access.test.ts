@@ -52,9 +52,10 @@ beforeAll(async () => {
   };
 });
 afterAll(async () => {
+  // First: it ends every process, also when the rest was never made.
+  await system[Symbol.asyncDispose]();
   for (const link of links) await link[Symbol.asyncDispose]();
   api[Symbol.dispose]();
-  await system[Symbol.asyncDispose]();
 });
 
 const askFor = async (owner: OwnerName) => (await requestEnrolment(api, createIdentity(), { name: 'waits', owner: OWNERS[owner] })).id;

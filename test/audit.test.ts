@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyChain } from '../core/kernel/src/audit/chain.ts';
 import { bin } from './support/process.ts';
 import { linkClient } from './support/raw-client.ts';
+import { bodyOf, openApi } from './support/relay-api.ts';
 import { startRelayOn } from './support/relay-process.ts';
 import { storedTrail } from './support/stored.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
@@ -277,7 +278,7 @@ describe('the file sink', () => {
       head: { number: records.length, hash: records.at(-1)!.hash },
     });
     expect(await verifyChain(inFile())).toMatchObject({ ok: true, count: records.length });
-    const changed = inFile().map((record) => (record.number === 20 ? { ...record, outcome: 'refused' as const } : record));
+    const changed = inFile().map((record) => (record.number === 20 ? { ...record, at: record.at + 1 } : record));
     expect(await verifyChain(changed)).toMatchObject({ ok: false, number: 20, fault: 'hash' });
     expect(await verifyChain(inFile().filter(({ number }) => number !== 20))).toMatchObject({ ok: false, number: 20, fault: 'number' });
   });
@@ -376,19 +377,23 @@ describe('towline audit', () => {
   });
 
   it('goes on page by page, with a cursor or with a limit beyond one page, and leaves nothing out', async () => {
-    await using client = await linkClient(relay, keys.owner.key);
     // More than one page of the API, which has at most 500 records.
-    for (let group = 0; group < 13; group += 1) await Promise.all(Array.from({ length: 40 }, () => client.open(`nothing-${group}`)));
-    const expected = newestFirst(({ action }) => action === 'session.refused');
+    using api = openApi(relay);
+    const [first] = bodyOf<{ items: { id: string }[] }>(await api.call('GET', '/v1/devices', { key: keys.owner.key })).items;
+    for (let turn = 0; turn < 520; turn += 1) {
+      const renamed = await api.call('PATCH', `/v1/devices/${first!.id}`, { key: keys.owner.key, body: { name: `name-${turn}` } });
+      expect(renamed.status).toBe(200);
+    }
+    const expected = newestFirst(({ action }) => action === 'device.renamed');
     expect(expected.length).toBeGreaterThan(520);
-    const whole = await list(['audit', '--action', 'session.refused', '--limit', '2000'], relay.adminKey);
+    const whole = await list(['audit', '--action', 'device.renamed', '--limit', '2000'], relay.adminKey);
     expect(whole.next).toBeNull();
     expect(numbers(whole)).toEqual(expected);
-    const first = await list(['audit', '--action', 'session.refused', '--limit', '2'], relay.adminKey);
-    const second = await list(['audit', '--action', 'session.refused', '--limit', '510', '--cursor', first.next!], relay.adminKey);
-    const third = await list(['audit', '--action', 'session.refused', '--limit', '1000', '--cursor', second.next!], relay.adminKey);
-    expect([first, second, third].flatMap(numbers)).toEqual(expected);
-    const hundred = await run(['audit', '--action', 'session.refused'], relay.adminKey);
+    const newest = await list(['audit', '--action', 'device.renamed', '--limit', '2'], relay.adminKey);
+    const second = await list(['audit', '--action', 'device.renamed', '--limit', '510', '--cursor', newest.next!], relay.adminKey);
+    const third = await list(['audit', '--action', 'device.renamed', '--limit', '1000', '--cursor', second.next!], relay.adminKey);
+    expect([newest, second, third].flatMap(numbers)).toEqual(expected);
+    const hundred = await run(['audit', '--action', 'device.renamed'], relay.adminKey);
     expect(hundred.stdout.trim().split('\n')).toHaveLength(101);
     expect(hundred.stderr).toContain('--cursor');
   });

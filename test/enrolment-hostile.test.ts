@@ -85,6 +85,18 @@ describe('a claim', () => {
     await expectSettled(api, { identity, request });
   });
 
+  it('that comes while the device links does the device no harm', async () => {
+    using api = newApi();
+    for (let round = 0; round < 10; round += 1) {
+      const { identity, request, apiKey } = await enrolRawDevice(api, { name: `round-${round}`, owner: OWNER });
+      await using linked = await linkDevice(relay, apiKey, { identity });
+      expect(linked.answer).toMatchObject({ type: 'welcome' });
+      const claim = () => api.call('POST', `/v1/registrations/${request.id}/claim`, { body: claimBody(identity, request) });
+      await Promise.all(Array.from({ length: 5 }, claim));
+      expect(await asAdmin(api, 'GET', `/v1/devices/${identity.id}`)).toMatchObject({ status: 200, body: { online: true } });
+    }
+  });
+
   it('is for the holder of the private key alone, before and after the approval', async () => {
     using api = newApi();
     const identity = createIdentity();

@@ -20,8 +20,9 @@ beforeAll(async () => {
   fleetKey = (await createKey(system, relay, ['--enrol', '--org', 'acme'])).key;
 });
 afterAll(async () => {
-  api[Symbol.dispose]();
+  // First: it ends every process, also when the rest was never made.
   await system[Symbol.asyncDispose]();
+  api[Symbol.dispose]();
 });
 
 const recordsOf = async (device: string, action: string) =>

@@ -24,8 +24,9 @@ beforeAll(async () => {
   ]);
 });
 afterAll(async () => {
-  api[Symbol.dispose]();
+  // First: it ends every process, also when the rest was never made.
   await system[Symbol.asyncDispose]();
+  api[Symbol.dispose]();
 });
 
 /** Starts a runtime that enrols by a key at once. */

@@ -336,8 +336,17 @@ describe('a client', () => {
   it('that opens ten thousand streams and abandons them harms nobody', async () => {
     await using linked = await linkDevice(relay, device.apiKey, { identity: device.identity });
     using link = await openGreetedLink(relay, attackerKey);
-    await link.write(...times(100, (portion) => Buffer.concat(times(100, (index) => encodeOpen(2 + portion * 100 + index, opening())))));
-    await eventually(async () => linked.openings.length > 100, 'some reach the device');
+    let last = 1;
+    const openSome = (count: number) => link.write(Buffer.concat(times(count, () => encodeOpen((last += 1), opening()))));
+    // A burst is mostly refused; who is patient gets more; and in the end there is a limit.
+    for (let portion = 0; portion < 70; portion += 1) await openSome(100);
+    while (last < 8_000) {
+      await openSome(50);
+      await link.saw('an answer to the last one', ({ type, stream }) => type === 'data' && stream === last);
+    }
+    expect(linked.openings.length).toBeGreaterThan(500);
+    await openSome(2_000);
+    expect(await link.saw('the limit', ({ type, stream }) => type === 'reset' && stream === last)).toMatchObject({ code: 'stream_limit' });
     await honest.unharmed();
     link.socket.destroy();
     await inTime(link.ended, 'the link is over');
@@ -387,7 +396,9 @@ describe('a device that answers an opening', () => {
     ['and then a result that is none', Buffer.concat([accepted, Buffer.of(0x12, 0, 0, 2), Buffer.from('{}')]), 255],
     [
       'with a refusal in colours',
-      frameMessage(openAnswer.encode({ status: 'refused', code: 'session_limit', message: '\u001b[31mred\u0007', hint: '\u001b]0;x\u0007' })),
+      frameMessage(
+        openAnswer.encode({ status: 'refused', code: 'session_limit', message: '\u001b[31mred\u0007', hint: '\u001b]0;x\u0007' }),
+      ),
       255,
     ],
   ])('%s is told apart from one that serves it', async (_how, bytes, code) => {

@@ -21,12 +21,14 @@ const BEARER = /\b(bearer|basic)(\s+)[0-9a-z._~+/=-]{8,}/gi;
 // The password in scheme://user:password@host, as database drivers like to repeat it.
 const URL_PASSWORD = /\b([a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/?#@"]{0,256}):[^\s/?#@"]{1,256}@/gi;
 
+/** The text without the secret part of API keys, and otherwise as it was: for what must show what was done. */
+export function maskApiKeys(text: string): string {
+  return text.replace(API_KEY, (_all, kind: string, id: string | undefined) => `twl_${kind}_${id ?? ''}${REDACTED}`);
+}
+
 /** The text without API keys, bearer tokens and passwords in URLs. The public id of an API key stays. */
 export function maskSecrets(text: string): string {
-  return text
-    .replace(API_KEY, (_all, kind: string, id: string | undefined) => `twl_${kind}_${id ?? ''}${REDACTED}`)
-    .replace(BEARER, `$1$2${REDACTED}`)
-    .replace(URL_PASSWORD, `$1:${REDACTED}@`);
+  return maskApiKeys(text).replace(BEARER, `$1$2${REDACTED}`).replace(URL_PASSWORD, `$1:${REDACTED}@`);
 }
 
 /** A copy of the fields without secrets: by the names of keys at any depth, and by the look of texts. */

@@ -2,12 +2,13 @@ import { toTowlineError } from '@towline/contract';
 import { printable } from '@towline/protocol';
 import { createProgram } from './program.ts';
 
-/** Runs the command line and sets the exit code. Whatever fails is told in words, with what to do next. */
-async function main(): Promise<void> {
+/** Runs the command line and answers the exit code. Whatever fails is told in words, with what to do next. */
+async function main(): Promise<number> {
   try {
-    process.exitCode = (await createProgram().parseAsync()) === undefined ? 1 : (process.exitCode ?? 0);
+    await createProgram().parseAsync();
+    return 0;
   } catch (thrown) {
-    process.exitCode = report(thrown);
+    return report(thrown);
   }
 }
 
@@ -22,4 +23,6 @@ function report(thrown: unknown): number {
   return error.exit;
 }
 
-await main();
+const code = await main();
+// What a plugin left open must not keep a command alive that is over.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));

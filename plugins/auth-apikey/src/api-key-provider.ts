@@ -63,9 +63,11 @@ function keyTextOf(credential: Credential): string | null {
   return credential.scheme === 'bearer' && credential.token.startsWith(API_KEY_PREFIX) ? credential.token : null;
 }
 
-/** Why a key that exists cannot be used. Told only to who has its secret. */
+/**
+ * Why a key that exists cannot be used. Told only to who has its secret. Whether an enrolment key has a use left is seen when
+ * it is spent: a device that took the last one may ask again for the answer that it lost.
+ */
 function findFault(key: ApiKey, now: number): ErrorCode | null {
   if (key.revokedAt !== undefined) return 'key_revoked';
-  if (key.expiresAt !== undefined && key.expiresAt <= now) return 'key_expired';
-  return key.kind === 'enrolment' && key.remaining !== undefined && key.remaining <= 0 ? 'key_spent' : null;
+  return key.expiresAt !== undefined && key.expiresAt <= now ? 'key_expired' : null;
 }

@@ -118,7 +118,6 @@ describe('a key that cannot be used any more', () => {
     ['revoked, to the millisecond', 'device', { revokedAt: NOW, deviceId: createId<DeviceId>() }, 'key_revoked'],
     ['expired', 'user', { expiresAt: NOW - 1 }, 'key_expired'],
     ['expired to the millisecond', 'user', { expiresAt: NOW }, 'key_expired'],
-    ['spent', 'enrolment', { remaining: 0 }, 'key_spent'],
     ['revoked and expired', 'enrolment', { revokedAt: NOW, expiresAt: NOW, remaining: 0 }, 'key_revoked'],
   ] as const)('because it is %s is refused by its own code, and its use is not noted', async (_what, kind, more, code) => {
     const { askKey, put, touched } = setUp();

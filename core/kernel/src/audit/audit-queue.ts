@@ -1,5 +1,5 @@
 import { type AuditEvent, type AuditRecord, type Clock, type Log, TowlineError } from '@towline/contract';
-import { maskSecrets } from '../redaction.ts';
+import { maskApiKeys, maskSecrets } from '../redaction.ts';
 import type { AuditLimits } from './audit-limits.ts';
 import { normaliseEvent } from './chain.ts';
 import { RELAY_ACTOR, type SinkFailure, type SinkSet } from './sink-set.ts';
@@ -55,7 +55,8 @@ export class AuditQueue {
   add(given: AuditEvent): Promise<WriteOutcome> {
     let normal: ReturnType<typeof normaliseEvent>;
     try {
-      normal = normaliseEvent(given);
+      // A key that somebody pasted in the wrong place, as into a command, must not stay for good.
+      normal = normaliseEvent(given, maskApiKeys);
     } catch (cause) {
       return refused(new TowlineError('internal', 'An audit event cannot be written as JSON.', { detail: given.action, cause }));
     }
@@ -70,7 +71,7 @@ export class AuditQueue {
 
   /** Records an event about the trail itself when there is time; nobody waits for it. */
   note(event: AuditEvent): void {
-    if (this.#notes.length < MAX_NOTES) this.#notes.push(normaliseEvent(event).event);
+    if (this.#notes.length < MAX_NOTES) this.#notes.push(normaliseEvent(event, maskApiKeys).event);
     if (!this.#closed) this.#start();
   }
 

@@ -21,9 +21,15 @@ export type ChainVerdict =
 /** Hash before the first record. */
 export const GENESIS_HASH = '0'.repeat(64);
 
-/** An event as it will be read back from any store: no absent keys, no text that is not Unicode. @throws TypeError for what JSON cannot hold. */
-export function normaliseEvent(event: AuditEvent): { readonly event: AuditEvent; readonly bytes: number } {
-  const text = canonicalJson({ ...event, number: undefined, previousHash: undefined, hash: undefined });
+/**
+ * An event as it will be read back from any store: no absent keys, no text that is not Unicode. `mask` takes out of its
+ * JSON what must not be kept, and leaves it JSON. @throws TypeError for what JSON cannot hold.
+ */
+export function normaliseEvent(
+  event: AuditEvent,
+  mask: (json: string) => string = (json) => json,
+): { readonly event: AuditEvent; readonly bytes: number } {
+  const text = mask(canonicalJson({ ...event, number: undefined, previousHash: undefined, hash: undefined }));
   return { event: JSON.parse(text) as AuditEvent, bytes: Buffer.byteLength(text) };
 }
 

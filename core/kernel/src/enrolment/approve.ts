@@ -33,11 +33,17 @@ export async function rejectRegistration(
   return rejected;
 }
 
+/** The device of an approved request. */
+interface EnsuredDevice {
+  readonly device: Device;
+  readonly made: boolean;
+}
+
 /**
- * Makes the device of an approved request, unless it exists. Called by the approval and again by each claim, so
+ * Makes the device of an approved request, unless it exists; `made` tells which. Called by the approval and again by each claim, so
  * that a crash between the two steps of an approval heals.
  */
-export async function ensureDevice({ store }: EnrolmentParts, approved: Registration): Promise<Device> {
+export async function ensureDevice({ store }: EnrolmentParts, approved: Registration): Promise<EnsuredDevice> {
   const device: Device = {
     id: approved.deviceId,
     name: approved.name,
@@ -49,11 +55,11 @@ export async function ensureDevice({ store }: EnrolmentParts, approved: Registra
     enrolledBy: approved.decidedBy ?? '-',
     revision: 1,
   };
-  if (await store.devices.insert(device)) return device;
+  if (await store.devices.insert(device)) return { device, made: true };
   const existing = await store.devices.get(approved.deviceId, SYSTEM_SCOPE);
   if (existing === null) throw new TowlineError('not_found');
   if (existing.publicKey !== approved.publicKey) throw new TowlineError('device_identity');
-  return existing;
+  return { device: existing, made: false };
 }
 
 async function decide(

@@ -1,9 +1,11 @@
 import { type ApiKey, type Device, type Registration, TowlineError } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
-import { claimText, createApiKeyText, type DeviceId, parsePublicKey, type RegistrationId, verifyText } from '@towline/protocol';
+import { claimText, createApiKeyText, type DeviceId, type KeyId, parsePublicKey, type RegistrationId, verifyText } from '@towline/protocol';
 import { ensureDevice } from './approve.ts';
 import { hasExpired } from './expiry.ts';
 import type { EnrolmentParts } from './parts.ts';
+
+const GONE = 'No such request to enrol.';
 
 /** A claim as it came, its form checked. */
 export interface Claim {
@@ -23,14 +25,14 @@ export type ClaimOutcome = { readonly state: 'pending' } | { readonly state: 'ap
  */
 export async function claimCredential(parts: EnrolmentParts, claim: Claim): Promise<ClaimOutcome> {
   const registration = await parts.store.registrations.get(claim.registration, SYSTEM_SCOPE);
-  if (registration === null)
-    throw new TowlineError('not_found', 'No such request to enrol.', { hint: 'Start the runtime again to make a new one.' });
+  if (registration === null) throw new TowlineError('not_found', GONE, { hint: 'Start the runtime again to make a new one.' });
   checkProof(parts, registration, claim);
   checkState(registration, parts.clock.now());
   if (registration.state === 'pending') return { state: 'pending' };
-  const device = await ensureDevice(parts, registration);
-  const apiKey = await issueDeviceKey(parts, device, 'enrolment');
-  await undoIfRemoved(parts, registration, device);
+  const { device, made } = await ensureDevice(parts, registration);
+  const apiKey = await insertDeviceKey(parts, device, 'enrolment');
+  await takeBackIfLate(parts, registration, { device: made ? device.id : null, key: apiKey.id });
+  await parts.store.keys.revokeOlderOfDevice(device.id, apiKey.id, parts.clock.now());
   await parts.audit({
     at: parts.clock.now(),
     action: 'device.claimed',
@@ -44,26 +46,21 @@ export async function claimCredential(parts: EnrolmentParts, claim: Claim): Prom
   return { state: 'approved', apiKey: apiKey.text, device };
 }
 
-/** A removal deletes the request before the device: where the request has gone meanwhile, what was just made must go too. */
-async function undoIfRemoved({ store, clock }: EnrolmentParts, registration: Registration, device: Device): Promise<void> {
+/**
+ * A request goes when its device is removed, before the device itself, and when the device links first. A claim that
+ * was under way then takes back what it made, and nothing else: the device may be online.
+ */
+async function takeBackIfLate(
+  { store, clock }: EnrolmentParts,
+  registration: Registration,
+  { device, key }: { readonly device: DeviceId | null; readonly key: KeyId },
+): Promise<void> {
   if ((await store.registrations.get(registration.id, SYSTEM_SCOPE)) !== null) return;
-  await store.devices.remove(
-    device.id,
-    { at: clock.now(), code: 'device_removed', message: 'The device was removed from the relay.' },
-    SYSTEM_SCOPE,
-  );
-  throw new TowlineError('device_removed');
-}
-
-/** Makes a key for a device and revokes, without a word to live links, those it had before. */
-export async function issueDeviceKey(
-  parts: EnrolmentParts,
-  device: Device,
-  createdBy: string,
-): Promise<{ id: ApiKey['id']; text: string }> {
-  const { id, text } = await insertDeviceKey(parts, device, createdBy);
-  await parts.store.keys.revokeOlderOfDevice(device.id, id, parts.clock.now());
-  return { id, text };
+  const error = device === null ? new TowlineError('not_found', GONE) : new TowlineError('device_removed');
+  const revocation = { at: clock.now(), code: error.code, message: error.message };
+  await store.keys.revoke(key, revocation, SYSTEM_SCOPE);
+  if (device !== null) await store.devices.remove(device, revocation, SYSTEM_SCOPE);
+  throw error;
 }
 
 /** Makes a further key for a device; the others stay until the device links with the new one. */

@@ -229,13 +229,17 @@ function settleRotation(parts: DeviceServing, deviceLink: DeviceLink, keyId: str
 }
 
 async function recordRefusal(parts: DeviceServing, { principal, peer }: AcceptedLink, error: TowlineError): Promise<void> {
-  const event: AuditEvent = {
-    at: parts.clock.now(),
-    action: 'device.refused',
-    actor: { kind: 'device', id: principal.id, label: principal.label },
-    address: peer.address,
-    outcome: 'refused',
-    reason: error.code,
+  const record = async () => {
+    const device = principal.deviceId === undefined ? null : await parts.store.devices.get(principal.deviceId, SYSTEM_SCOPE);
+    await parts.audit({
+      at: parts.clock.now(),
+      action: 'device.refused',
+      actor: { kind: 'device', id: principal.id, label: principal.label },
+      address: peer.address,
+      ...(device === null ? {} : { device: { id: device.id, name: device.name }, owner: device.owner }),
+      outcome: 'refused',
+      reason: error.code,
+    });
   };
-  await parts.audit(event).catch((cause: unknown) => parts.log.error('a refusal could not be recorded', { cause }));
+  await record().catch((cause: unknown) => parts.log.error('a refusal could not be recorded', { cause }));
 }

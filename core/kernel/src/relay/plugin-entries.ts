@@ -9,7 +9,7 @@ export function pluginEntries(config: RelayConfig): PluginEntry[] {
     use: from.use,
     options: (schema) => config.optionsOf(from, schema),
     ...placeOf(config, from.line),
-    placeOf: (path) => placeOf(config, config.faultAt([...from.path, ...path], '').line).at,
+    placeOf: (path) => placeOf(config, lineOf(config, [...from.path, ...path])).at,
   });
   return [
     entry('store', config.store),
@@ -25,8 +25,16 @@ export function pluginSources(config: RelayConfig, distribution: PluginSources['
   if (config.plugins.length === 0) return { distribution };
   return {
     distribution,
-    configured: { packages: config.plugins.map((name) => ({ name, ...placeOf(config, undefined) })), from: config.baseDir },
+    configured: {
+      packages: config.plugins.map((name, index) => ({ name, ...placeOf(config, lineOf(config, ['plugins', index])) })),
+      from: config.baseDir,
+    },
   };
+}
+
+/** Line of a path, or of what is nearest to it. */
+function lineOf(config: RelayConfig, path: readonly (string | number)[]): number | undefined {
+  return config.faultAt(path, '').line;
 }
 
 function placeOf(config: RelayConfig, line: number | undefined): { readonly at?: ConfigPlace } {

@@ -1,10 +1,14 @@
 import { type ByteStream, type Log, TowlineError, toTowlineError } from '@towline/contract';
 import { frameMessage, type OpenAnswer, openAnswer, refusalError, refuse } from '@towline/protocol';
 import type { GrantRing } from '../grants/ring.ts';
+import type { DeviceLink } from '../links/registry.ts';
 import { joinStreams } from './join.ts';
 import { type JudgedOpening, type JudgeParts, judgeOpening, type Opener } from './judge-opening.ts';
 import { JOURNAL_GRACE_MS, type SessionLedger } from './ledger.ts';
 import { openOnDevice, readAnswer } from './open-on-device.ts';
+
+/** Reasons after which a device does not come back to report. */
+const NO_ACCESS: ReadonlySet<string> = new Set(['device_removed', 'key_revoked']);
 
 /** What the gateway works with. */
 export interface GatewayParts extends JudgeParts {

@@ -12,6 +12,9 @@ import { pageOf, pageQuery } from '../page-query.ts';
 import { type HttpServer, principalOf } from '../server.ts';
 import { deviceView, listView, sessionView } from '../views.ts';
 
+/** Keys a device may have that it has not taken up: a rotation or two whose answers were lost. */
+const MAX_UNSETTLED_KEYS = 4;
+
 /** What the routes of devices work with. */
 export interface DeviceRouteParts extends EnrolmentParts {
   readonly registry: DeviceRegistry;
@@ -84,6 +87,16 @@ export function deviceRoutes(app: HttpServer, parts: DeviceRouteParts): void {
     const device = await find(principal, request.params.device, 'admin');
     const link = registry.get(device.id);
     if (link === null) throw new TowlineError('device_offline', 'The device is offline; its key can be renewed while it is linked.');
+    const { items } = await store.keys.list(
+      { kind: 'device', deviceId: device.id },
+      { limit: MAX_UNSETTLED_KEYS + 1 },
+      callerOf(principal),
+    );
+    if (items.length > MAX_UNSETTLED_KEYS) {
+      throw new TowlineError('conflict', 'The device has not taken up the keys it was sent.', {
+        hint: 'Look at its log; restart its runtime.',
+      });
+    }
     const key = await insertDeviceKey(parts, device, principal.label);
     link.send({ type: 'rotate', api_key: key.text });
     await recordChange(parts, { action: 'device.key_rotated', device, principal, address: request.ip, detail: { key: key.id } });
