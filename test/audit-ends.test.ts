@@ -34,7 +34,10 @@ async function openSession(on: TestDevice = device, key = relay.adminKey): Promi
 }
 
 const closedOf = (id: string): Promise<AuditRecord> =>
-  eventually(async () => storedTrail(relay.dir).find(({ action, session }) => action === 'session.closed' && session === id), 'the session is closed');
+  eventually(
+    async () => storedTrail(relay.dir).find(({ action, session }) => action === 'session.closed' && session === id),
+    'the session is closed',
+  );
 /** Code that the client ends with. */
 const codeOf = async (program: Program) => {
   const { code, stderr } = await program.finished;
@@ -81,7 +84,13 @@ it('an admin ends it: the user and the device are told, and the trail shows by w
   const ended = await system.towline(relay, ['pi', 'sessions', '--end', id.slice(0, 12)]);
   expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining(id) });
   expect(await codeOf(program)).toBe('session_ended');
-  expect(await closedOf(id)).toMatchObject({ ...bytes, outcome: 'ok', reason: expect.stringMatching(/^(session_)?ended$/), reportedBy: 'device', actor: { label: 'user@example.com' } });
+  expect(await closedOf(id)).toMatchObject({
+    ...bytes,
+    outcome: 'ok',
+    reason: expect.stringMatching(/^(session_)?ended$/),
+    reportedBy: 'device',
+    actor: { label: 'user@example.com' },
+  });
   const asked = storedTrail(relay.dir).find(({ action, session }) => action === 'session.end_requested' && session === id);
   expect(asked).toMatchObject({ outcome: 'ok', actor: { label: 'first admin' }, address: '127.0.0.1', device: { name: 'pi' } });
   expect((await loggedEnd(device, id))[1]).toBe('ended');
@@ -89,7 +98,15 @@ it('an admin ends it: the user and the device are told, and the trail shows by w
 });
 
 it('a key that is revoked ends it: all three say the same', async () => {
-  const created = await system.rescue(relay, ['keys', 'create', '--json', '--email', 'leaver@example.com', '--scope', 'user:admin@example.com']);
+  const created = await system.rescue(relay, [
+    'keys',
+    'create',
+    '--json',
+    '--email',
+    'leaver@example.com',
+    '--scope',
+    'user:admin@example.com',
+  ]);
   const { id: keyId, key } = JSON.parse(created.stdout) as { id: string; key: string };
   const { program, id } = await openSession(device, key);
   await system.rescue(relay, ['keys', 'revoke', keyId]);

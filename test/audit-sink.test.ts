@@ -68,7 +68,11 @@ describe.skipIf(!mayMount)('a required sink whose disk is full', () => {
     const { stdout } = await system.towline(relay, ['pi', 'sessions', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({ items: [] });
     const undelivered = storedTrail(relay.dir).filter(({ action }) => action === 'audit.undelivered');
-    expect(undelivered[0]).toMatchObject({ outcome: 'failed', reason: 'unavailable', detail: { sink: 'file', error: expect.stringContaining('ENOSPC') } });
+    expect(undelivered[0]).toMatchObject({
+      outcome: 'failed',
+      reason: 'unavailable',
+      detail: { sink: 'file', error: expect.stringContaining('ENOSPC') },
+    });
   });
 
   it('lets other work go on: reading, and what happens anyway', async () => {
@@ -119,7 +123,15 @@ describe('a required sink that cannot be opened', () => {
     const dir = join(system.dir, 'unopened');
     mkdirSync(join(dir, 'audit.jsonl'), { recursive: true });
     writeFileSync(join(dir, 'towline.yaml'), 'audit:\n  sinks:\n    - { use: file, path: audit.jsonl }\n');
-    const { code, stdout, stderr } = await runRelay(['start', '--config', join(dir, 'towline.yaml'), '--data', join(dir, 'data'), '--port', '0']);
+    const { code, stdout, stderr } = await runRelay([
+      'start',
+      '--config',
+      join(dir, 'towline.yaml'),
+      '--data',
+      join(dir, 'data'),
+      '--port',
+      '0',
+    ]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(`${join(dir, 'towline.yaml')}:3: The audit plugin "file"`);
     expect(stderr).toContain(`The audit file ${join(dir, 'audit.jsonl')} cannot be opened: it is not a plain file.`);

@@ -73,7 +73,7 @@ describe('certificates of the config', () => {
   it('that are broken at a reload are named in the log, and the old ones stay', async () => {
     const faults: [string, () => void][] = [
       ['holds no certificate|no certificate|PEM', () => writeFileSync(join(dir, 'in-use.pem'), 'not a certificate')],
-      ['is not the key of the first certificate', () => (install(made.second), copyFileSync(made.first.key, join(dir, 'in-use.key')))],
+      ['is not the key of the first certificate', () => install({ cert: made.second.cert, key: made.first.key })],
       ['has expired', () => install(made.expired)],
     ];
     for (const [fault, breakFiles] of faults) {

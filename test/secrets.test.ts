@@ -42,7 +42,7 @@ beforeAll(async () => {
   plant('environment of the runtime', OF_THE_MACHINE);
   plant('password in a URL', PASSWORD);
   const config = join(system.dir, 'towline.yaml');
-  writeFileSync(config, 'log_level: debug\nforward_secret: "${PLANTED}"\naudit: { sinks: [{ use: file, path: audit.jsonl }] }\n');
+  writeFileSync(config, `log_level: debug\nforward_secret: "\${PLANTED}"\naudit: { sinks: [{ use: file, path: audit.jsonl }] }\n`);
   relay = await startRelayOn(join(system.dir, 'relay'), { config, env: { PLANTED: FORWARD_SECRET } });
   plant('key of the admin', relay.adminKey);
   const created = await system.rescue(relay, ['keys', 'create', '--enrol', '--email', 'admin@example.com', '--count', '3']);
@@ -58,7 +58,8 @@ afterAll(async () => {
   await system[Symbol.asyncDispose]();
 });
 
-const deviceKey = () => (parsed(join(device.dir, 'credentials.json')) as { device_credentials?: { api_key: string } }).device_credentials!.api_key;
+const deviceKey = () =>
+  (parsed(join(device.dir, 'credentials.json')) as { device_credentials?: { api_key: string } }).device_credentials!.api_key;
 
 describe('a command on a device', () => {
   it('finds no credential of the runtime in its environment, nor anything else of it', async () => {
@@ -112,8 +113,14 @@ describe('the work of a day', () => {
     await towline(['pi', 'exec', '--', 'true'], { key: mistyped });
     await towline(['--relay', `https://admin:${PASSWORD}@127.0.0.1:${relay.port}`, 'whoami']);
     for (const TOWLINE_API_KEY of [adminKey, mistyped, OF_THE_MACHINE])
-      await agent(['run', '--relay', relay.url, '--email', 'a@example.com'], { TOWLINE_CONFIG_DIR: join(system.dir, 'confused'), TOWLINE_API_KEY });
-    await noted('weak secret', runRelay(['check'], { cwd: system.dir, env: { TOWLINE_FORWARD_SECRET: OF_THE_MACHINE.slice(0, 20) + OF_THE_MACHINE } }));
+      await agent(['run', '--relay', relay.url, '--email', 'a@example.com'], {
+        TOWLINE_CONFIG_DIR: join(system.dir, 'confused'),
+        TOWLINE_API_KEY,
+      });
+    await noted(
+      'weak secret',
+      runRelay(['check'], { cwd: system.dir, env: { TOWLINE_FORWARD_SECRET: OF_THE_MACHINE.slice(0, 20) + OF_THE_MACHINE } }),
+    );
     await noted('a secret as a port', runRelay(['check'], { cwd: system.dir, env: { TOWLINE_PORT: FORWARD_SECRET } }));
     using api = openApi(relay);
     for (const path of [`/v1/devices/${adminKey}`, `/v1/devices?cursor=${adminKey}`, `/v1/${adminKey}`, `/v1/audit?user=${adminKey}`])
@@ -149,6 +156,7 @@ describe('no secret that was planted', () => {
   });
 
   it('is in a file, but for those that are made to hold it, which others cannot read', async () => {
+    await device[Symbol.asyncDispose]();
     await endRelay(relay, 'SIGTERM');
     const holders: Record<string, string[]> = {};
     for (const folder of [relay.dir, device.dir, join(system.dir, 'person'), join(system.dir, 'audit.jsonl')]) {

@@ -78,6 +78,6 @@ async function rotate(apiKey: string, host: ControlHost): Promise<void> {
 function endSession({ session, code, message }: Extract<RelayToDevice, { type: 'end_session' }>, { sessions, log }: ControlHost): void {
   const reason = LIMIT_CODES.has(code) ? 'limit' : 'ended';
   const error = new TowlineError('session_ended', message);
-  const known = sessions.end(session as SessionId, { reason, message: error.message }, error);
+  const known = sessions.end(session as SessionId, { reason, code: error.code, message: error.message }, error);
   log.info('the relay ends a session', { session, code, message, known });
 }

@@ -16,7 +16,8 @@ const SECRET_NAMES: ReadonlySet<string> = new Set(
 const SECRET_ENDING = /(?:apikey|password|passphrase|secrets?|token|privatekey|authorization)$/;
 
 // The form of an API key, cut short or not: what a person pastes is often incomplete and still a secret.
-const API_KEY = /\btwl_([ude])_([0-9a-f]{16}_)?[0-9a-zA-Z_-]+/g;
+// One that is masked already is left alone.
+const API_KEY = /\btwl_([ude])_(?![0-9a-f]{16}_\[)([0-9a-f]{16}_)?[0-9a-zA-Z_-]+/g;
 const BEARER = /\b(bearer|basic)(\s+)[0-9a-z._~+/=-]{8,}/gi;
 // The password in scheme://user:password@host, as database drivers like to repeat it.
 const URL_PASSWORD = /\b([a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/?#@"]{0,256}):[^\s/?#@"]{1,256}@/gi;

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { type ErrorView, isTowlineError, type Log, TowlineError, toTowlineError } from '@towline/contract';
 import { describeIssues } from '@towline/protocol';
 import type { FastifyReply } from 'fastify';
@@ -12,6 +13,28 @@ export function answerError(thrown: unknown, reply: FastifyReply, log: Log): Fas
 /** Answers a request for a path that does not exist. */
 export function answerNotFound(reply: FastifyReply): FastifyReply {
   return sendError(reply, new TowlineError('not_found', 'This relay has no such path.', { hint: 'GET /openapi.json lists all.' }));
+}
+
+/** Answers bytes that are no request, or one that came too slowly or with too large a head, and ends the connection. */
+export function answerUnreadable({ code }: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || code === 'ECONNRESET') return void socket.destroy();
+  const error =
+    code === 'HPE_HEADER_OVERFLOW'
+      ? new TowlineError('too_large', 'The head of the request is too large.')
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new TowlineError('timeout', 'The request did not arrive in time.')
+        : new TowlineError('invalid_request', 'This is not an HTTP request.');
+  const body = JSON.stringify({ error: error.toPublic() } satisfies ErrorView);
+  const status =
+    code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request';
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
 }
 
 function sendError(reply: FastifyReply, error: TowlineError): FastifyReply {

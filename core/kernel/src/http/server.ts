@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
+import type { Duplex } from 'node:stream';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import { type Log, type Principal, TowlineError, toTowlineError } from '@towline/contract';
@@ -8,13 +9,15 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequ
 import fastifyPlugin from 'fastify-plugin';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Authenticator } from '../access/authenticate.ts';
-import { answerError, answerNotFound } from './errors.ts';
+import { answerError, answerNotFound, answerUnreadable } from './errors.ts';
 import type { RefusedCredentials } from './refused-credentials.ts';
 
 /** Largest body of a request, bytes: ours are small objects. */
 const MAX_BODY = 262_144;
 /** Time for a TLS handshake and for the head of a request, milliseconds: whoever is slower is not served. */
 export const STRANGER_DEADLINE_MS = 5_000;
+/** How often the server looks for connections past their deadline, milliseconds; Node's own 30 s would stretch every deadline by as much. */
+const CHECKING_MS = 1_000;
 /** Time for the auth plugins to judge a credential, milliseconds. */
 const AUTHENTICATE_MS = 10_000;
 
@@ -54,14 +57,14 @@ export async function createHttpServer(settings: HttpSettings): Promise<HttpServ
   const { tls } = settings;
   const app = Fastify({
     ...(tls === null
-      ? {}
+      ? { http: { connectionsCheckingInterval: CHECKING_MS } }
       : {
           https: {
             ...TLS_POLICY,
             ...tls,
             honorCipherOrder: true,
             handshakeTimeout: STRANGER_DEADLINE_MS,
-            connectionsCheckingInterval: 1_000,
+            connectionsCheckingInterval: CHECKING_MS,
           },
         }),
     logger: false,
@@ -69,6 +72,7 @@ export async function createHttpServer(settings: HttpSettings): Promise<HttpServ
     requestTimeout: 30_000,
     keepAliveTimeout: 120_000,
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
+    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Duplex) => answerUnreadable(error, socket),
     routerOptions: { maxParamLength: 512 },
     // Links end before the server closes; what is idle then may go.
     forceCloseConnections: 'idle',
@@ -103,6 +107,7 @@ async function decorate(app: HttpServer, { authenticator, onRefused }: HttpSetti
   app.decorateRequest('principal', null);
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access ?? 'user';
+    refuseRepeated(request);
     if (access === 'anyone' || (access === 'enrolment' && !hasCredential(request))) return;
     const principal = await authenticator.authenticate(request.headers, AbortSignal.timeout(AUTHENTICATE_MS)).catch((error: unknown) => {
       if (hasCredential(request)) onRefused(request.ip, toTowlineError(error));
@@ -111,6 +116,14 @@ async function decorate(app: HttpServer, { authenticator, onRefused }: HttpSetti
     if (principal.kind !== access) throw new TowlineError('key_wrong_kind', `This needs ${NEEDED[access]}.`);
     request.principal = principal;
   });
+}
+
+/** Of two headers of a name Node shows the first: which credential counts must not depend on that. */
+function refuseRepeated({ raw }: FastifyRequest): void {
+  for (const name of ['authorization', 'x-api-key']) {
+    if ((raw.headersDistinct[name]?.length ?? 0) > 1)
+      throw new TowlineError('invalid_request', `The request carries the header ${name} more than once.`);
+  }
 }
 
 function hasCredential({ headers }: FastifyRequest): boolean {

@@ -34,7 +34,9 @@ export async function serveOpening(parts: GatewayParts, stream: ByteStream, open
     await carryOut(parts, stream, { judged, opener });
   } catch (thrown) {
     const error = toTowlineError(thrown);
-    if (error.code === 'internal') parts.log.error('an opening failed', { error: error.cause ?? error, detail: error.detail });
+    // What a device refused with is its own affair, and not a fault of this relay.
+    if (error.code === 'internal' && error.cause !== undefined)
+      parts.log.error('an opening failed', { error: error.cause ?? error, detail: error.detail });
     answer(stream, refuse(error));
     stream.end();
     stream.resume();
@@ -60,7 +62,7 @@ async function carryOut(
   }
   const { id } = judged.session;
   parts.joined.set(id, (error) => deviceStream.destroy(error));
-  const end = await joinStreams(stream, deviceStream);
+  const end = await joinStreams(stream, deviceStream, deviceSide);
   parts.joined.delete(id);
   settle(parts, { judged, link }, end.error);
 }
@@ -121,6 +123,11 @@ function settle(
     reason === 'device_removed' ? 0 : JOURNAL_GRACE_MS,
   );
   timer.unref();
+}
+
+/** A user whose session breaks must not look for the fault in their own line. */
+function deviceSide(error: TowlineError): TowlineError {
+  return error.code === 'link_lost' || error.code === 'link_silent' ? new TowlineError('device_lost', undefined, { cause: error }) : error;
 }
 
 /** Nothing is begun for a client that has left, or whose access was taken away with its link. */

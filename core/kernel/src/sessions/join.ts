@@ -9,9 +9,14 @@ export interface JoinEnd {
 
 /**
  * Joins two byte streams: what one reads the other writes, at the pace of the slower, each direction ending by
- * itself. When one breaks the other is reset with the same code. Resolves when both are over; never rejects.
+ * itself. When one breaks the other is reset with the same code, the second one's as `explain` puts it for the first. Resolves
+ * when both are over; never rejects.
  */
-export function joinStreams(one: Duplex, other: Duplex): Promise<JoinEnd> {
+export function joinStreams(
+  one: Duplex,
+  other: Duplex,
+  explain: (error: TowlineError) => TowlineError = (error) => error,
+): Promise<JoinEnd> {
   return new Promise((resolve) => {
     let error: TowlineError | null = null;
     let open = 2;
@@ -19,7 +24,8 @@ export function joinStreams(one: Duplex, other: Duplex): Promise<JoinEnd> {
       const over = () => {
         // A stream that is over before both directions ended broke, also when nobody said why.
         if (stream.errored || !stream.readableEnded || !stream.writableFinished) {
-          error ??= stream.errored ? toTowlineError(stream.errored) : new TowlineError('cancelled');
+          const cause = stream.errored ? toTowlineError(stream.errored) : new TowlineError('cancelled');
+          error ??= stream === other ? explain(cause) : cause;
           peer.destroy(error);
         }
         open -= 1;

@@ -15,6 +15,7 @@ import { actorOf } from '../access/actor.ts';
 import { findDevice } from '../access/find-device.ts';
 import { callerOf, requireRole, requireStream } from '../access/roles.ts';
 import type { DeviceRegistry } from '../links/registry.ts';
+import { maskApiKeys } from '../redaction.ts';
 import { checkBody } from './check-body.ts';
 import type { OpeningGuard } from './opening-guard.ts';
 
@@ -86,7 +87,8 @@ async function judge({ store, registry, handlers, clock }: JudgeParts, { open, o
     actor: actorOf(principal),
     address: opener.address,
     openedAt: clock.now(),
-    detail: prepared.audit,
+    // A key that somebody pasted into a command must not stay in the books.
+    detail: JSON.parse(maskApiKeys(JSON.stringify(prepared.audit))) as JsonObject,
   };
   return { open, device, body: prepared.body, session };
 }

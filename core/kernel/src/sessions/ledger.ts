@@ -53,19 +53,19 @@ export interface SessionLedger {
 
 /** Opens the books. */
 export function createSessionLedger({ store, announce, audit, clock, log }: LedgerParts): SessionLedger {
-  const closing = new Set<SessionId>();
-  const close = async (id: SessionId, closed: SessionClosing) => {
-    if (closing.has(id)) return;
-    closing.add(id);
-    try {
-      const session = await store.sessions.get(id, SYSTEM_SCOPE);
-      if (session === null) return;
-      // The record first: a crash before the removal is noticed at the next start, one after it would have lost the record.
-      await audit(closingEvent(session, closed, clock.now()));
-      await store.sessions.remove(id);
-    } finally {
-      closing.delete(id);
-    }
+  const closing = new Map<SessionId, Promise<void>>();
+  const closeOnce = async (id: SessionId, closed: SessionClosing) => {
+    const session = await store.sessions.get(id, SYSTEM_SCOPE);
+    if (session === null) return;
+    // The record first: a crash before the removal is noticed at the next start, one after it would have lost the record.
+    await audit(closingEvent(session, closed, clock.now()));
+    await store.sessions.remove(id);
+  };
+  /** Who comes second waits for the first, and fails with it: what a device reported may be acknowledged only when it is written. */
+  const close = (id: SessionId, closed: SessionClosing): Promise<void> => {
+    const running = closing.get(id) ?? closeOnce(id, closed).finally(() => closing.delete(id));
+    closing.set(id, running);
+    return running;
   };
   return {
     async open(session) {
