@@ -17,7 +17,8 @@ export function answerNotFound(reply: FastifyReply): FastifyReply {
 
 /** Answers bytes that are no request, or one that came too slowly or with too large a head, and ends the connection. */
 export function answerUnreadable({ code }: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || code === 'ECONNRESET') return void socket.destroy();
+  // Only the parser's faults are of somebody who can read an answer: a handshake that failed has nothing to write on.
+  if (!socket.writable || !/^(HPE_|ERR_HTTP_)/.test(code ?? '')) return void socket.destroy();
   const error =
     code === 'HPE_HEADER_OVERFLOW'
       ? new TowlineError('too_large', 'The head of the request is too large.')
