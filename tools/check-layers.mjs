@@ -1,4 +1,4 @@
-// Fails on an import or dependency that docs/architecture.md's table of packages does not allow.
+// Fails on an import or dependency that the table of packages below does not allow.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { join } from 'node:path';

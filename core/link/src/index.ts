@@ -5,7 +5,7 @@ export { createLink, type LinkOptions } from './mux/create-link.ts';
 export { CreditBudget } from './mux/credit-budget.ts';
 export { DEFAULT_LINK_LIMITS, type LinkLimits } from './mux/link-limits.ts';
 export { TokenBucket } from './mux/token-bucket.ts';
-export { readMessage, writeMessage } from './read-message.ts';
+export { readMessage } from './read-message.ts';
 export {
   createReconnectPolicy,
   type KeepLinkedOptions,

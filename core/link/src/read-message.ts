@@ -1,14 +1,9 @@
 import type { Duplex } from 'node:stream';
-import { frameMessage, TowlineError, toTowlineError } from '@towline/protocol';
+import { TowlineError, toTowlineError } from '@towline/protocol';
 
 const LENGTH_BYTES = 4;
 /** After any of these, reading again may bring something: bytes, the end, or an error. */
 const EVENTS = ['readable', 'end', 'error', 'close'] as const;
-
-/** Writes one message with its length before it. */
-export function writeMessage(stream: Duplex, message: Uint8Array): void {
-  stream.write(frameMessage(message));
-}
 
 /**
  * Reads exactly one message off a stream; the bytes behind it, and its end, are left for the next reader.

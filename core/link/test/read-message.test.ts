@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { frameMessage, TowlineError } from '@towline/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readMessage, writeMessage } from '../src/read-message.ts';
+import { readMessage } from '../src/read-message.ts';
 import { linkedPair, streamPair, within } from './linked-pair.ts';
 
 const MAX = 10_000;
@@ -80,7 +80,7 @@ describe('reading one message off a stream', () => {
     const [near, far] = await pair.openStream();
     const message = Buffer.alloc(MAX, 'm');
     const rest = Buffer.alloc(1_048_576, 'r');
-    writeMessage(near, message);
+    near.write(frameMessage(message));
     near.end(rest);
     expect(await within(readMessage(far, MAX, soon()), 'the message')).toEqual(message);
     expect((await within(readOn(far), 'the rest')).equals(rest)).toBe(true);
@@ -103,7 +103,7 @@ describe('reading one message off a stream', () => {
 
   it('takes one of exactly the limit and refuses one byte more, before it has arrived', async () => {
     const [near, far] = streamPair();
-    writeMessage(near, Buffer.alloc(MAX));
+    near.write(frameMessage(Buffer.alloc(MAX)));
     expect(await readMessage(far, MAX, soon())).toHaveLength(MAX);
     near.write(frameMessage(Buffer.alloc(MAX + 1)).subarray(0, 4));
     await expect(within(readMessage(far, MAX, soon()), 'the refusal')).rejects.toMatchObject({ code: 'protocol_error' });
@@ -163,7 +163,7 @@ describe('reading one message off a stream', () => {
     abort.abort(new Error('enough'));
     await expect(reading).rejects.toMatchObject({ code: 'timeout', cause: { message: 'enough' } });
     expect(listening()).toEqual(before);
-    writeMessage(near, Buffer.from('late'));
+    near.write(frameMessage(Buffer.from('late')));
     expect((await within(readMessage(far, MAX, soon()), 'the late message')).toString()).toBe('late');
   });
 });

@@ -104,11 +104,10 @@ export const deviceToRelay = defineMessage(
       type: z.literal('proof'),
       level: z.int().min(1),
       device: idSchema,
-      /** Ed25519 signature over {@link import('./device-proof.ts')}'s text, base64url. */
+      /** Ed25519 signature over proofText(), base64url. */
       signature: base64url(128),
       /** Random per start of the runtime: tells two runtimes with one identity apart. */
       instance: idSchema,
-      /** First journal number this runtime still holds or will write. */
       hostname: textSchema(255),
       version: textSchema(64),
       /** Protocols the device serves. */

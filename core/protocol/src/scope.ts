@@ -24,8 +24,3 @@ export function parseScope(text: string): Scope | null {
 export function userScope(email: string): Scope {
   return `user:${email}` as Scope;
 }
-
-/** Scope of an organisation, or null when the id is not a DNS label in lower case. */
-export function orgScope(id: string): Scope | null {
-  return parseScope(`org:${id}`);
-}

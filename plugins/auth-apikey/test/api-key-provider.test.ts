@@ -1,11 +1,11 @@
 import { type ApiKey, type Caller, type Credential, isPlugin, type KeyRepository, type Log, type Store } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
-import { type ApiKeyKind, createApiKeyText, createId, type DeviceId, type KeyId, orgScope, userScope } from '@towline/protocol';
+import { type ApiKeyKind, createApiKeyText, createId, type DeviceId, type KeyId, parseScope, userScope } from '@towline/protocol';
 import { describe, expect, it } from 'vitest';
 import { plugin } from '../src/index.ts';
 
 const NOW = 1_700_000_000_000;
-const ACME = orgScope('acme')!;
+const ACME = parseScope('org:acme')!;
 
 /** The keys of a store, in memory, with what was asked of them. */
 function openKeys() {

@@ -95,7 +95,7 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
     async noteInterrupted() {
       let count = 0;
       for await (const session of openSessions(store, undefined)) {
-        if (await isClosed(store, session.id)) {
+        if (await isClosed(store, session)) {
           await store.sessions.remove(session.id);
           continue;
         }
@@ -114,8 +114,13 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
 }
 
 /** Whether the end of a session is on record although it is still in the books: the relay was killed between the two. */
-async function isClosed(store: Store, session: SessionId): Promise<boolean> {
-  const { items } = await store.audit.list({ session, action: 'session.closed' }, 'descending', { limit: 1 }, SYSTEM_SCOPE);
+async function isClosed(store: Store, { id, openedAt }: OpenSession): Promise<boolean> {
+  const { items } = await store.audit.list(
+    { session: id, action: 'session.closed', since: openedAt },
+    'descending',
+    { limit: 1 },
+    SYSTEM_SCOPE,
+  );
   return items.length > 0;
 }
 
