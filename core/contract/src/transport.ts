@@ -10,15 +10,66 @@ export interface PeerAddress {
   readonly proxy?: string;
 }
 
-/** Relay half of a transport: how a request to /v1/links/… becomes a duplex of link bytes. */
-export interface RelayTransport {
-  /** Token of the Upgrade header that this transport completes, as `towline/1` or `websocket`. */
-  readonly upgradeToken?: string;
+/** One way in which a request on /v1/links/… becomes a duplex of link bytes. */
+export interface LinkUpgrade {
+  /** Name of the transport, as records and people see it: `tls`, `websocket`, `quic`. */
+  readonly transport: string;
+  /** Token of the Upgrade header, lower case, as `towline/1` or `websocket`. */
+  readonly token: string;
   /**
    * Completes the upgrade of a request that has been authenticated: answers 101 and returns the duplex
    * that carries the link. `head` are bytes that came early. @throws TowlineError `protocol_error`.
    */
-  upgrade?(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Duplex>;
+  complete(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Duplex>;
+}
+
+/** Certificate chain (leaf first) and key of the relay, PEM. */
+export interface RelayCertificate {
+  readonly certPem: string;
+  readonly keyPem: string;
+}
+
+/** What the kernel hands to a transport that listens by itself. */
+export interface RelayDoor {
+  /** Address the HTTP edge is bound to, as configured: `0.0.0.0`, `::` or one address. */
+  readonly host: string;
+  /** TCP port the HTTP edge has; a listener for UDP takes the same number. */
+  readonly port: number;
+  readonly certificate: RelayCertificate;
+  /**
+   * Takes a connection on which an HTTP/1.1 request for /v1/links/… follows. The request passes through the same hooks
+   * as any other, as made by `peer`; whatever `Upgrade` it asks for is completed by `upgrade`. The door owns the
+   * connection from here on.
+   */
+  accept(connection: Duplex, peer: PeerAddress, upgrade: LinkUpgrade): void;
+}
+
+/** How a transport's own listener is. */
+export interface ListenerState {
+  /** `down`: not now, and it is being mended. `unavailable`: not on this machine or with this config. */
+  readonly status: 'up' | 'down' | 'unavailable';
+  /** Why, in one sentence, unless it is up. */
+  readonly detail?: string;
+  /** Figures for the metrics by name, as `restarts_total` or `connections`: counters end in `_total`. */
+  readonly figures: Readonly<Record<string, number>>;
+}
+
+/** A transport's own listener. It closes when it is disposed. */
+export interface TransportListener extends AsyncDisposable {
+  readonly state: ListenerState;
+  /** Connections from here on get this certificate; those that stand go on. */
+  renewCertificate(certificate: RelayCertificate): void;
+}
+
+/** Relay half of a transport. It brings upgrades for the HTTP edge, a listener of its own, or both. */
+export interface RelayTransport {
+  /** Upgrades that anybody may ask for on the TCP port. */
+  readonly upgrades?: readonly LinkUpgrade[];
+  /**
+   * Opens the transport's own listener; called after the HTTP edge listens. Resolves also where this machine cannot
+   * have it: the state says so then. @throws TowlineError what must stop the start.
+   */
+  listen?(door: RelayDoor): Promise<TransportListener>;
 }
 
 /** What is believed when a relay is dialled: the pinned key alone where there is one, else the system's roots and `ca`. */

@@ -24,3 +24,6 @@ export { parseCertificates, splitCertificates } from './trust/pem.ts';
 export { type ConnectorOptions, createRelayConnector, type RelayConnector } from './trust/relay-connector.ts';
 export { type ResolvedTrust, resolveTrust, type TrustRequest } from './trust/resolve-trust.ts';
 export { TLS_POLICY } from './trust/tls-policy.ts';
+export { acceptUpgrade } from './upgrade/accept-upgrade.ts';
+export { requestUpgrade, type UpgradeRequest } from './upgrade/request-upgrade.ts';
+export { isUpgradeToken, UPGRADE_TOKEN } from './upgrade/upgrade-token.ts';

@@ -1,8 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { DialRequest, DialTransport, Link } from '@towline/contract';
 import { TowlineError } from '@towline/contract';
-import { CONNECT_TIMEOUT_MS, createLink, createRelayConnector, startDeadline } from '@towline/link';
-import { requestUpgrade } from './request-upgrade.ts';
+import { CONNECT_TIMEOUT_MS, createLink, createRelayConnector, requestUpgrade, startDeadline } from '@towline/link';
 
 /** Parts of the process that a dialler uses. */
 export interface TlsDialHost {

@@ -1,12 +1,11 @@
 import { definePlugin } from '@towline/contract';
+import { acceptUpgrade, UPGRADE_TOKEN } from '@towline/link';
 import { z } from 'zod';
-import { acceptUpgrade } from './accept-upgrade.ts';
-import { UPGRADE_TOKEN } from './upgrade-token.ts';
 
 /** Relay half: links over upgraded HTTPS connections, on the port of the API. It has no options. */
 export const plugin = definePlugin({
   kind: 'transport',
   name: 'tls',
   options: z.strictObject({}),
-  create: () => ({ upgradeToken: UPGRADE_TOKEN, upgrade: acceptUpgrade }),
+  create: () => ({ upgrades: [{ transport: 'tls', token: UPGRADE_TOKEN, complete: acceptUpgrade }] }),
 });

@@ -3,7 +3,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { CONTRACT_LEVEL, isPlugin } from '@towline/contract';
 import { afterEach, describe, expect, it } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
-import { acceptUpgrade } from '../src/accept-upgrade.ts';
+import { acceptUpgrade } from '@towline/link';
 import { plugin } from '../src/index.ts';
 import { pair, type RelayServer, startRelay } from './relay-server.ts';
 

@@ -31,6 +31,7 @@ interface PendingUpgrade {
  */
 export function linkUpgrades(app: HttpServer, parts: UpgradeParts): void {
   const sharedGrowth = new CreditBudget(MAX_GROWTH_BYTES);
+  const upgrades = parts.transports.flatMap(({ transport }) => transport.upgrades ?? []);
   const pending = new WeakMap<IncomingMessage, PendingUpgrade>();
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
@@ -44,8 +45,8 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): void {
   const accept = async (request: FastifyRequest, reply: FastifyReply, serve: UpgradeParts['serveDevice']) => {
     const upgrade = pending.get(request.raw);
     const token = request.headers.upgrade?.toLowerCase();
-    const chosen = parts.transports.find(({ transport }) => transport.upgrade !== undefined && transport.upgradeToken === token);
-    if (upgrade === undefined || chosen?.transport.upgrade === undefined) {
+    const chosen = upgrades.find((each) => each.token === token);
+    if (upgrade === undefined || chosen === undefined) {
       throw new TowlineError('protocol_error', 'This path is for links only.', { hint: 'Links ask for `Upgrade: towline/1`.' });
     }
     refuseForeignOrigin(request);
@@ -54,12 +55,12 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): void {
     reply.hijack();
     reply.raw.detachSocket(upgrade.socket as never);
     try {
-      const duplex = await chosen.transport.upgrade(request.raw, upgrade.socket, upgrade.head);
+      const duplex = await chosen.complete(request.raw, upgrade.socket, upgrade.head);
       // Towards a device the relay opens streams; from a client it accepts them.
       const link = createLink(duplex, { role: principal.kind === 'device' ? 'opener' : 'acceptor', sharedGrowth });
       endAtExpiry(link, principal);
       // Not awaited: the request ends here, the link goes on by itself. Serving never rejects.
-      void serve({ link, principal, peer: peerOf(request), transport: chosen.name });
+      void serve({ link, principal, peer: peerOf(request), transport: chosen.transport });
     } catch (error) {
       parts.log.warn('an upgrade failed', { address: request.ip, error: toTowlineError(error) });
       upgrade.socket.destroy();

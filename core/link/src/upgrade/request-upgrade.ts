@@ -1,19 +1,29 @@
-import type { IncomingMessage } from 'node:http';
-import * as https from 'node:https';
-import type { TLSSocket } from 'node:tls';
-import type { DialRequest, TowlineError } from '@towline/contract';
-import { cancellation, decodeRefusal, explainRequestFault, notTowline, readAnswer } from '@towline/link';
+import * as http from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { DialRequest } from '@towline/contract';
+import type { TowlineError } from '@towline/protocol';
+import { decodeRefusal, notTowline, readAnswer } from '../relay-answer.ts';
+import { explainRequestFault } from '../request-fault.ts';
+import { cancellation } from '../trust/deadline.ts';
 import { isUpgradeToken, UPGRADE_TOKEN } from './upgrade-token.ts';
 
 /** Largest refusal that is read, bytes: an error is one sentence and a hint. */
 const MAX_REFUSAL_BYTES = 65_536;
+
+/** What an upgrade is asked for with. */
+export type UpgradeRequest = Pick<DialRequest, 'relay' | 'role' | 'credential'>;
 
 /**
  * Asks for the upgrade on a connection that was verified; resolves with that connection once it carries link bytes.
  * The connection is destroyed on every other way out. @throws TowlineError what the relay refused with, see
  * `retryAfterMs` of @towline/link; `relay_unreachable`, `relay_not_towline`, `unauthenticated`, or the signal's reason.
  */
-export async function requestUpgrade(socket: TLSSocket, request: DialRequest, signal: AbortSignal): Promise<TLSSocket> {
+export async function requestUpgrade<Connection extends Duplex>(
+  socket: Connection,
+  request: UpgradeRequest,
+  signal: AbortSignal,
+): Promise<Connection> {
   try {
     return await exchange(socket, request, signal);
   } catch (error) {
@@ -22,12 +32,20 @@ export async function requestUpgrade(socket: TLSSocket, request: DialRequest, si
   }
 }
 
-function exchange(socket: TLSSocket, { relay, role, credential }: DialRequest, signal: AbortSignal): Promise<TLSSocket> {
+function exchange<Connection extends Duplex>(
+  socket: Connection,
+  { relay, role, credential }: UpgradeRequest,
+  signal: AbortSignal,
+): Promise<Connection> {
   signal.throwIfAborted();
   const headers = { Connection: 'Upgrade', Upgrade: UPGRADE_TOKEN, [credential.header]: credential.value };
   return new Promise((resolve, reject) => {
-    const url = new URL(`/v1/links/${role}`, relay);
-    const outgoing = https.request(url, { createConnection: () => socket, headers });
+    const outgoing = http.request({
+      createConnection: () => socket,
+      path: `/v1/links/${role}`,
+      // Named here, for over TLS the default port is another than node:http believes.
+      headers: { Host: relay.host, ...headers },
+    });
     const onAbort = () => outgoing.destroy(cancellation(signal));
     const settle = () => signal.removeEventListener('abort', onAbort);
     const refuse = (error: unknown) => {
@@ -47,15 +65,17 @@ function exchange(socket: TLSSocket, { relay, role, credential }: DialRequest, s
 }
 
 /** The error in an answer other than 101. */
-async function readRefusal(response: IncomingMessage): Promise<TowlineError> {
+async function readRefusal(response: http.IncomingMessage): Promise<TowlineError> {
   const answer = await readAnswer(response, MAX_REFUSAL_BYTES);
   if (answer.status >= 400) return decodeRefusal(answer);
   return notTowline(`status ${answer.status} where it should switch to ${UPGRADE_TOKEN}`);
 }
 
-function prepareSocket(socket: TLSSocket, head: Buffer): TLSSocket {
+function prepareSocket<Connection extends Duplex>(socket: Connection, head: Buffer): Connection {
   if (head.length > 0) socket.unshift(head);
-  socket.setNoDelay(true);
-  socket.setTimeout(0);
+  if (socket instanceof Socket) {
+    socket.setNoDelay(true);
+    socket.setTimeout(0);
+  }
   return socket;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TowlineError } from '@towline/contract';
+import { TowlineError } from '@towline/protocol';
 import { isUpgradeToken, UPGRADE_TOKEN } from './upgrade-token.ts';
 
 const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${UPGRADE_TOKEN}\r\n\r\n`;

@@ -1,0 +1,1 @@
+export { loadQuiche } from './binding/load-quiche.ts';
