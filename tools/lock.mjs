@@ -21,7 +21,10 @@ const OTHER_PLATFORMS = [
 const root = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'towline-lock-'));
 try {
-  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*package.json', '*/bin/*'], { cwd: root, encoding: 'utf8' });
+  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*package.json', '*/bin/*'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   for (const file of listed.trim().split('\n')) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     cpSync(join(root, file), join(folder, file));

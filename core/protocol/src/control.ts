@@ -114,6 +114,10 @@ export const deviceToRelay = defineMessage(
       serves: z.array(protocolNameSchema).max(64),
       /** Ids of the sessions that live on the device. */
       sessions: z.array(idSchema).max(5_000),
+      /** The device holds an older link too, and this one takes its place as the sessions of that one end. */
+      beside: z.boolean().optional(),
+      /** Why the device came by this transport and not a better one, for people. */
+      transport_note: textSchema(300).optional(),
     }),
     z.object({ type: z.literal('journal'), entries: z.array(journalEntrySchema).max(500) }),
     z.object({ type: z.literal('rotated'), key_id: z.string().regex(/^[0-9a-f]{16}$/) }),
