@@ -98,5 +98,7 @@ function sequence(...parts: Buffer[]): Buffer {
 
 function tagged(tag: number, value: Buffer): Buffer {
   if (value.length < 0x80) return Buffer.concat([Buffer.from([tag, value.length]), value]);
+  // DER wants the shortest form of a length, and BoringSSL insists on it.
+  if (value.length < 0x100) return Buffer.concat([Buffer.from([tag, 0x81, value.length]), value]);
   return Buffer.concat([Buffer.from([tag, 0x82, value.length >> 8, value.length & 0xff]), value]);
 }

@@ -1,0 +1,454 @@
+import { MAX_STREAM_HEAD, TowlineError, toTowlineError } from '@towline/protocol';
+import type { HostPort, NativeConnection } from '../binding/quiche.ts';
+import type { DatagramSocket } from './datagram-socket.ts';
+import type { PacketSlab } from './packet-slab.ts';
+import { QuicStream, type QuicStreamHost } from './quic-stream.ts';
+import { encodeStreamHead, IncomingHead } from './stream-head.ts';
+import { WaitingWriters } from './waiting-writers.ts';
+
+/** Packets that go out in one turn, so that other connections get theirs. */
+const PACKETS_PER_TURN = 64;
+/** Streams that are asked in one turn whether their peer stopped reading. */
+const STOP_LOOKS_PER_TURN = 64;
+/** Bytes that are still taken in for streams nobody reads while the peer says goodbye. */
+const MAX_LAST_BYTES = 8_388_608;
+/** Longest reason that surely fits into the packet that closes a connection, bytes. */
+const MAX_REASON_BYTES = 800;
+
+/** How a connection came to its end. `by` peer: it said so; `lost`: nobody said anything. */
+export interface ConnectionEnd {
+  readonly by: 'self' | 'peer' | 'lost';
+  /** Whether `code` is a number of the link protocol and not one of QUIC. */
+  readonly isApp: boolean;
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** What a connection is built with. */
+export interface ConnectionParts {
+  readonly native: NativeConnection;
+  readonly role: 'client' | 'server';
+  readonly socket: DatagramSocket;
+  readonly slab: PacketSlab;
+  /** Where the peer is at first. */
+  readonly peer: HostPort;
+  /** Sends something at least so often, milliseconds; null: only what is asked for. */
+  readonly keepAliveMs: number | null;
+  /** Called in each turn, before packets go out: ids to renew, paths to look at. */
+  readonly onTurn: (connection: QuicConnection) => void;
+  /** Chooses the socket by the local address that quiche sends from. The one given by default. */
+  readonly socketFor?: (local: HostPort) => DatagramSocket;
+}
+
+/**
+ * One QUIC connection, driven in turns of the event loop: packets of a turn in, streams read and written, packets
+ * out, one timer. Whatever a peer sends, nothing is thrown from here. docs/quic.md draws the way of a packet.
+ */
+export class QuicConnection implements QuicStreamHost {
+  readonly native: NativeConnection;
+  /** Resolves when the handshake is done. Never rejects: look at {@link closed} as well. */
+  readonly established: Promise<void>;
+  /** Resolves when the connection is over. Whoever has it ends its streams then: {@link endStreams}. */
+  readonly closed: Promise<ConnectionEnd>;
+  readonly #parts: ConnectionParts;
+  readonly #streams = new Map<number, QuicStream>();
+  readonly #heads = new Map<number, IncomingHead>();
+  readonly #writers = new WaitingWriters();
+  readonly #onlyWriting = new Set<QuicStream>();
+  #peer: HostPort;
+  #resolveEstablished!: () => void;
+  #resolveClosed!: (end: ConnectionEnd) => void;
+  #end: ConnectionEnd | null = null;
+  #isEstablished = false;
+  #settled = false;
+  #gone = false;
+  #onGone: () => void = () => {};
+  #scheduled = false;
+  #received = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerDueMs = Number.POSITIVE_INFINITY;
+  #nextStreamId: number;
+  #listener: ((stream: QuicStream) => void) | null = null;
+  #draining = false;
+  #drained = 0;
+  #lastSentMs = performance.now();
+  #lastReceivedMs = performance.now();
+  #bytesIn = 0;
+  #bytesOut = 0;
+  #streamBytesIn = 0;
+  #streamBytesOut = 0;
+  #onProgress: () => void = () => {};
+
+  /** While true writers that have not ended are not asked for more. */
+  closing = false;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.native = parts.native;
+    this.#peer = parts.peer;
+    // Of bidirectional streams a client has the numbers 0, 4, 8, …, a server 1, 5, 9, … (RFC 9000 section 2.1).
+    this.#nextStreamId = parts.role === 'client' ? 0 : 1;
+    this.established = new Promise((resolve) => {
+      this.#resolveEstablished = resolve;
+    });
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    this.wantsTurn();
+  }
+
+  /** Address the peer is at. */
+  get peer(): HostPort {
+    return this.#peer;
+  }
+
+  get isEstablished(): boolean {
+    return this.#isEstablished;
+  }
+
+  /** Streams that are not over, those included whose head has not arrived yet. */
+  get openStreams(): number {
+    return this.#streams.size + this.#heads.size;
+  }
+
+  /** UDP payload, bytes. */
+  get bytesIn(): number {
+    return this.#bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#bytesOut;
+  }
+
+  /** Bytes of all streams but the first, their heads included. */
+  get streamBytesIn(): number {
+    return this.#streamBytesIn;
+  }
+
+  get streamBytesOut(): number {
+    return this.#streamBytesOut;
+  }
+
+  /** Monotonic time of the last packet that was not refused, milliseconds. */
+  get lastReceivedMs(): number {
+    return this.#lastReceivedMs;
+  }
+
+  /** Whether a stream has bytes that quiche did not take yet. */
+  get hasUnsent(): boolean {
+    return this.#writers.size > 0;
+  }
+
+  /** Whether this side says or said that the connection is over. */
+  get isClosed(): boolean {
+    return this.#end !== null;
+  }
+
+  /** Called once, when no packet of this connection is expected any more. */
+  set onGone(listener: () => void) {
+    this.#onGone = listener;
+    if (this.#gone) listener();
+  }
+
+  /** Called in each turn in which the streams may have made progress. */
+  set onProgress(listener: () => void) {
+    this.#onProgress = listener;
+  }
+
+  /** Takes the streams the peer opens, each as soon as its head is there. Without a listener they are left unread. */
+  set onStream(listener: (stream: QuicStream) => void) {
+    this.#listener = listener;
+    this.wantsTurn();
+  }
+
+  /** Opens a stream. @throws TowlineError `stream_limit`, `link_closed`. */
+  openStream(head: Uint8Array): QuicStream {
+    if (this.#end) throw new TowlineError('link_closed');
+    const announce = encodeStreamHead(head);
+    const id = this.#nextStreamId;
+    if (this.native.peerStreamsLeftBidi() < 1) throw new TowlineError('stream_limit');
+    try {
+      // Makes the stream known to quiche, so that it counts.
+      this.native.streamSend(id, announce.subarray(0, 0), false);
+    } catch (cause) {
+      throw new TowlineError('stream_limit', undefined, { cause });
+    }
+    this.#nextStreamId += 4;
+    const stream = new QuicStream(this, { id, head: Buffer.from(head), announce });
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  /** Takes a packet in. It is changed: quiche decrypts in place. */
+  receive(packet: Buffer, from: HostPort, to: HostPort): void {
+    if (this.#gone) return;
+    this.#bytesIn += packet.length;
+    try {
+      this.native.recv(packet, { from, to });
+      this.#lastReceivedMs = performance.now();
+      this.#received = true;
+    } catch {
+      // Not for us, damaged, or repeated: as if it had been lost. What ends the connection is seen in the turn.
+    }
+    this.wantsTurn();
+  }
+
+  /** Tells the peer that the connection is over, and why. What its streams still hold is dropped. */
+  close(code: number, reason: string, isApp = true): void {
+    if (this.#end) return;
+    this.#end = { by: 'self', isApp, code, reason };
+    this.#closeNative(isApp, code, reason);
+    this.#flush();
+    this.#settle();
+  }
+
+  /** Sends a packet that the peer must answer. */
+  askForLife(): void {
+    if (this.#end || !this.#isEstablished) return;
+    this.native.sendAckEliciting();
+    this.wantsTurn();
+  }
+
+  /** Reads on what waits for readers that do not read: the peer is about to close. */
+  beginDraining(): void {
+    this.#draining = true;
+    this.wantsTurn();
+  }
+
+  /** Ends the connection as if the way were cut, without a word. */
+  abandon(): void {
+    this.#end ??= { by: 'lost', isApp: false, code: 0, reason: '' };
+    this.#leave();
+  }
+
+  // What a stream asks of its connection
+
+  wantsToSend(stream: QuicStream): void {
+    this.#writers.add(stream);
+    this.wantsTurn();
+  }
+
+  wantsTurn(): void {
+    if (this.#scheduled || this.#gone) return;
+    this.#scheduled = true;
+    setImmediate(this.#turn);
+  }
+
+  counted(id: number, { sent = 0, received = 0 }: { readonly sent?: number; readonly received?: number }): void {
+    if (id === 0) return;
+    this.#streamBytesOut += sent;
+    this.#streamBytesIn += received;
+    if (this.#draining) this.#drained += received;
+  }
+
+  readEnded(stream: QuicStream): void {
+    if (stream.onlyWrites) this.#onlyWriting.add(stream);
+  }
+
+  left(stream: QuicStream): void {
+    this.#streams.delete(stream.id);
+    this.#writers.delete(stream);
+    this.#onlyWriting.delete(stream);
+  }
+
+  /** The peer goes on from another address. */
+  movedTo(peer: HostPort): void {
+    this.#peer = peer;
+  }
+
+  // One turn
+
+  readonly #turn = (): void => {
+    this.#scheduled = false;
+    if (this.#gone) return;
+    try {
+      this.#beEstablished();
+      if (this.#isEstablished && !this.#end) {
+        this.#parts.onTurn(this);
+        this.#read();
+        if (this.#received) this.#lookForStops();
+        if (this.#received) this.#writers.wake();
+        if (this.#writers.takeTurns()) this.wantsTurn();
+        this.#onProgress();
+      }
+      this.#received = false;
+      this.#keepAlive();
+      this.#flush();
+      this.#lookForEnd();
+    } catch (error) {
+      // A fault of ours must not take other connections along.
+      this.close(toTowlineError(error).wire, 'internal error');
+    }
+  };
+
+  #beEstablished(): void {
+    if (this.#isEstablished || !this.native.isEstablished()) return;
+    this.#isEstablished = true;
+    this.#resolveEstablished();
+  }
+
+  #read(): void {
+    for (const id of this.native.readable()) {
+      const stream = this.#streams.get(id);
+      if (stream) stream.receive(this.#draining && this.#drained < MAX_LAST_BYTES);
+      else if (this.#listener) this.#readHead(id);
+    }
+  }
+
+  /** The first bytes of a stream say what it is for. */
+  #readHead(id: number): void {
+    if (id % 4 === this.#nextStreamId % 4) return this.#dropRest(id);
+    const head = this.#heads.get(id) ?? new IncomingHead(MAX_STREAM_HEAD);
+    this.#heads.set(id, head);
+    let whole: Buffer | null;
+    try {
+      const before = head.received;
+      whole = head.read(this.native, id);
+      this.counted(id, { received: head.received - before });
+      if (whole === null) return;
+    } catch {
+      // Reset before it began, or no head at all.
+      return this.#dropRest(id);
+    }
+    this.#heads.delete(id);
+    const stream = new QuicStream(this, { id, head: whole, announce: null });
+    this.#streams.set(id, stream);
+    try {
+      this.#listener!(stream);
+    } catch (error) {
+      stream.destroy(toTowlineError(error));
+    }
+    if (!stream.destroyed) stream.receive();
+  }
+
+  /** Bytes of a stream that is over here already: read to nowhere, so that its credit comes back. */
+  #dropRest(id: number): void {
+    this.#heads.delete(id);
+    const stream = new QuicStream(this, { id, head: Buffer.alloc(0), announce: null });
+    stream.destroy(new TowlineError('protocol_error'));
+  }
+
+  #lookForStops(): void {
+    let left = STOP_LOOKS_PER_TURN;
+    for (const stream of this.#onlyWriting) {
+      if (left === 0) return;
+      left -= 1;
+      this.#onlyWriting.delete(stream);
+      stream.lookForStop();
+      if (!stream.destroyed && stream.onlyWrites) this.#onlyWriting.add(stream);
+    }
+  }
+
+  #keepAlive(): void {
+    const { keepAliveMs } = this.#parts;
+    if (keepAliveMs === null || !this.#isEstablished || this.#end) return;
+    const nowMs = performance.now();
+    if (nowMs - this.#lastSentMs >= keepAliveMs) this.native.sendAckEliciting();
+  }
+
+  #flush(): void {
+    const { slab, socket, socketFor } = this.#parts;
+    for (let packets = 0; packets < PACKETS_PER_TURN; packets += 1) {
+      const sent = this.#nextPacket(slab.room());
+      if (!sent) return this.#arm();
+      const [length, { from, to }] = sent;
+      this.#bytesOut += length;
+      this.#lastSentMs = performance.now();
+      (socketFor?.(from) ?? socket).send(slab.take(length), to);
+    }
+    this.#arm();
+    this.wantsTurn();
+  }
+
+  #nextPacket(room: Buffer): ReturnType<NativeConnection['send']> {
+    try {
+      return this.native.send(room);
+    } catch {
+      // Nothing can be sent on this path; the timer or another path brings it on.
+      return null;
+    }
+  }
+
+  /** One timer: quiche's, or the one that keeps the way open, whichever is first. It is only ever moved forward when it fires. */
+  #arm(): void {
+    const { keepAliveMs } = this.#parts;
+    const nowMs = performance.now();
+    const native = this.native.timeout();
+    const nativeDueMs = native === null ? Number.POSITIVE_INFINITY : nowMs + native;
+    const aliveDueMs =
+      keepAliveMs === null || this.#end || !this.#isEstablished ? Number.POSITIVE_INFINITY : this.#lastSentMs + keepAliveMs;
+    const dueMs = Math.min(nativeDueMs, aliveDueMs);
+    if (dueMs === Number.POSITIVE_INFINITY || (this.#timer && this.#timerDueMs <= dueMs)) return;
+    clearTimeout(this.#timer);
+    this.#timerDueMs = dueMs;
+    this.#timer = setTimeout(this.#expire, Math.max(1, Math.ceil(dueMs - nowMs)));
+  }
+
+  readonly #expire = (): void => {
+    this.#timer = undefined;
+    this.#timerDueMs = Number.POSITIVE_INFINITY;
+    if (this.#gone) return;
+    // Quiche's own time may not have come: the timer is not moved when that is put off.
+    if (this.native.timeout() === 0) this.native.onTimeout();
+    this.#received = true;
+    this.wantsTurn();
+  };
+
+  // The end
+
+  #lookForEnd(): void {
+    const { native } = this;
+    if (!native.isClosed() && !native.isDraining()) return;
+    const peer = native.peerError();
+    const local = native.localError();
+    if (peer) this.#end ??= { by: 'peer', isApp: peer.isApp, code: peer.errorCode, reason: Buffer.from(peer.reason).toString('utf8') };
+    else if (local && !native.isTimedOut())
+      this.#end ??= { by: 'self', isApp: local.isApp, code: local.errorCode, reason: Buffer.from(local.reason).toString('utf8') };
+    else this.#end ??= { by: 'lost', isApp: false, code: 0, reason: '' };
+    this.#settle();
+    if (native.isClosed()) this.#leave();
+  }
+
+  /** What quiche said of its own accord is kept: it is the first reason. */
+  #closeNative(isApp: boolean, code: number, reason: string): void {
+    try {
+      this.native.close(isApp, code, cut(reason));
+    } catch {
+      // Closed already.
+    }
+  }
+
+  #settle(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const end = this.#end!;
+    // The link may have a better word for it; streams are told through it.
+    setImmediate(() => this.#resolveClosed(end));
+  }
+
+  /** Tells all streams that their connection is over. */
+  endStreams(error: TowlineError): void {
+    this.closing = true;
+    const streams = [...this.#streams.values()];
+    this.#heads.clear();
+    for (const stream of streams) stream.detach(error);
+    this.#streams.clear();
+  }
+
+  #leave(): void {
+    if (this.#gone) return;
+    this.#settle();
+    this.#gone = true;
+    clearTimeout(this.#timer);
+    this.#onGone();
+  }
+}
+
+function cut(reason: string): Buffer {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= MAX_REASON_BYTES) return bytes;
+  let end = MAX_REASON_BYTES;
+  // Not in the middle of a character.
+  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end -= 1;
+  return bytes.subarray(0, end);
+}

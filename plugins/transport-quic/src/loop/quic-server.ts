@@ -1,0 +1,282 @@
+import { createHmac } from 'node:crypto';
+import { ERRORS, type ErrorCode } from '@towline/protocol';
+import { type HostPort, type NativeConfig, PACKET, type PacketHeader, type Quiche } from '../binding/quiche.ts';
+import {
+  CONNECTION_ID_BYTES,
+  idKey,
+  newConnectionId,
+  renewConnectionIds,
+  resetToken,
+  shortHeaderKey,
+  tokenNumber,
+} from './connection-ids.ts';
+import type { DatagramSocket } from './datagram-socket.ts';
+import { PacketSlab } from './packet-slab.ts';
+import { PACKET_BYTES, type QuicTuning, serverConfig } from './quic-config.ts';
+import { QuicConnection } from './quic-connection.ts';
+import { makeRetryToken, readRetryToken } from './retry-token.ts';
+import { statelessReset } from './stateless-reset.ts';
+
+/** A client's first packet is padded to so many bytes (RFC 9000 section 14.1); what is shorter is none. */
+const MIN_INITIAL_BYTES = 1_200;
+/** Time for a handshake, milliseconds. */
+const HANDSHAKE_MS = 5_000;
+/** Time for the last packets of closed connections, milliseconds. */
+const CLOSING_MS = 1_000;
+/** Stateless resets a second: enough for every device to learn of a restart, too few to be of use to a flood. */
+const RESETS_PER_SECOND = 5_000;
+
+/** Bounds of a server. */
+export interface ServerLimits {
+  /** Connections, those in their handshake included. 20,000 by default. */
+  readonly maxConnections?: number;
+  /** Handshakes at once. More are not begun. 1,000 by default. */
+  readonly maxHandshakes?: number;
+  /** Handshakes at once above which a client must first show, by a Retry, that it receives at its address. 50 by default. */
+  readonly retryAbove?: number;
+}
+
+/** What {@link createQuicServer} takes. */
+export interface QuicServerOptions {
+  readonly quiche: Quiche;
+  readonly socket: DatagramSocket;
+  readonly certificate: { readonly certPem: string; readonly keyPem: string };
+  /** 32 random bytes. A server that is started again with the same ones tells clients of the last one that their connections are gone. */
+  readonly secret: Buffer;
+  /** Called for each connection whose handshake is done. */
+  readonly onConnection: (connection: QuicConnection) => void;
+  readonly limits?: ServerLimits;
+  readonly tuning?: QuicTuning;
+}
+
+/** A QUIC server on one socket. */
+export interface QuicServer {
+  /** Connections from here on get this certificate. @throws an Error when it cannot be used; the old one stays then. */
+  renewCertificate(certificate: QuicServerOptions['certificate']): void;
+  /** Figures by name; those that end in `_total` only grow. */
+  readonly figures: Readonly<Record<string, number>>;
+  /** Closes all connections with this reason and resolves when they are gone, within a second. The socket is closed then. */
+  close(code: ErrorCode, text: string): Promise<void>;
+}
+
+/** Serves QUIC on a socket: which connection a packet belongs to, and what to do with one that belongs to none. */
+export function createQuicServer(options: QuicServerOptions): QuicServer {
+  return new Server(options);
+}
+
+class Server implements QuicServer {
+  readonly #options: QuicServerOptions;
+  readonly #limits: Required<ServerLimits>;
+  readonly #slab = new PacketSlab(PACKET_BYTES);
+  readonly #byId = new Map<string, QuicConnection>();
+  readonly #connections = new Set<QuicConnection>();
+  readonly #retryKey: Buffer;
+  readonly #resetKey: Buffer;
+  #config: NativeConfig;
+  #handshakes = 0;
+  #closing = false;
+  #resetsLeft = RESETS_PER_SECOND;
+  readonly #resetTimer: NodeJS.Timeout;
+  readonly #counts = { packets: 0, handshakes: 0, connections: 0, retries: 0, refused: 0, dropped: 0, resets: 0 };
+
+  constructor(options: QuicServerOptions) {
+    this.#options = options;
+    this.#limits = { maxConnections: 20_000, maxHandshakes: 1_000, retryAbove: 50, ...options.limits };
+    this.#config = serverConfig(options.quiche, options.certificate, options.tuning ?? {});
+    this.#retryKey = createHmac('sha256', options.secret).update('retry key').digest();
+    this.#resetKey = createHmac('sha256', options.secret).update('reset key').digest();
+    this.#resetTimer = setInterval(() => {
+      this.#resetsLeft = RESETS_PER_SECOND;
+    }, 1_000);
+    this.#resetTimer.unref();
+    options.socket.onPacket((packet, from) => this.#take(packet, from));
+    // A send that fails is a packet that was lost.
+    options.socket.onError(() => {});
+  }
+
+  renewCertificate(certificate: QuicServerOptions['certificate']): void {
+    this.#config = serverConfig(this.#options.quiche, certificate, this.#options.tuning ?? {});
+  }
+
+  get figures(): Readonly<Record<string, number>> {
+    const { packets, handshakes, connections, retries, refused, dropped, resets } = this.#counts;
+    return {
+      connections: this.#connections.size - this.#handshakes,
+      handshakes: this.#handshakes,
+      packets_received_total: packets,
+      handshakes_total: handshakes,
+      connections_total: connections,
+      retries_total: retries,
+      refused_total: refused,
+      dropped_packets_total: dropped,
+      stateless_resets_total: resets,
+    };
+  }
+
+  async close(code: ErrorCode, text: string): Promise<void> {
+    this.#closing = true;
+    for (const connection of this.#connections) connection.close(ERRORS[code].wire, text);
+    await Promise.race([this.#whenEmpty(), new Promise((late) => setTimeout(late, CLOSING_MS).unref())]);
+    for (const connection of this.#connections) connection.abandon();
+    clearInterval(this.#resetTimer);
+    this.#options.socket.close();
+  }
+
+  async #whenEmpty(): Promise<void> {
+    while (this.#connections.size > 0) await new Promise((again) => setTimeout(again, 10));
+  }
+
+  #take(packet: Buffer, from: HostPort): void {
+    this.#counts.packets += 1;
+    const { local } = this.#options.socket;
+    // The first bit tells long headers from short ones (RFC 8999 section 5).
+    if (packet.length > CONNECTION_ID_BYTES && (packet[0]! & 0x80) === 0) {
+      const connection = this.#byId.get(shortHeaderKey(packet));
+      if (connection) connection.receive(packet, from, local);
+      else this.#reset(packet, from);
+      return;
+    }
+    const header = this.#readHeader(packet);
+    const known = header && this.#byId.get(idKey(header.dcid));
+    if (known) known.receive(packet, from, local);
+    else if (header) this.#begin(packet, header, from);
+    else this.#counts.dropped += 1;
+  }
+
+  #readHeader(packet: Buffer): PacketHeader | null {
+    try {
+      return this.#options.quiche.Header.fromSlice(packet, CONNECTION_ID_BYTES);
+    } catch {
+      return null;
+    }
+  }
+
+  /** A packet of no known connection: perhaps the first of a new one. */
+  #begin(packet: Buffer, header: PacketHeader, from: HostPort): void {
+    const { quiche } = this.#options;
+    if (packet.length < MIN_INITIAL_BYTES || this.#closing) return this.#drop();
+    if (!quiche.versionIsSupported(header.version)) {
+      // An answer to a version negotiation packet would be answered in turn.
+      if (header.ty === PACKET.versionNegotiation || header.version === 0) return this.#drop();
+      return this.#answer(from, (out) => quiche.negotiateVersion(header.scid, header.dcid, out));
+    }
+    if (header.ty !== PACKET.initial || header.dcid.length < 8) return this.#drop();
+    const token = header.token ?? new Uint8Array();
+    const facts = { from, nowMs: Date.now() };
+    if (token.length === 0) {
+      if (this.#handshakes < this.#limits.retryAbove)
+        return this.#accept(packet, from, { id: newConnectionId(), sentTo: header.dcid, firstId: null });
+      this.#counts.retries += 1;
+      const retryId = newConnectionId();
+      const fresh = makeRetryToken(this.#retryKey, header.dcid, { ...facts, retryId });
+      return this.#answer(from, (out) => quiche.retry(header.scid, header.dcid, retryId, fresh, header.version, out));
+    }
+    const firstId = readRetryToken(this.#retryKey, token, { ...facts, retryId: header.dcid });
+    if (firstId === null) return this.#drop();
+    this.#accept(packet, from, { id: Buffer.from(header.dcid), sentTo: header.dcid, firstId });
+  }
+
+  #drop(): void {
+    this.#counts.dropped += 1;
+  }
+
+  /** One packet that belongs to no connection. */
+  #answer(to: HostPort, write: (out: Buffer) => number): void {
+    try {
+      const bytes = write(this.#slab.room());
+      this.#options.socket.send(this.#slab.take(bytes), to);
+    } catch {
+      this.#drop();
+    }
+  }
+
+  /** `id` will be ours; until the client has it, it goes on sending to the id of its own making. */
+  #accept(
+    packet: Buffer,
+    from: HostPort,
+    { id, sentTo, firstId }: { readonly id: Buffer; readonly sentTo: Uint8Array; readonly firstId: Buffer | null },
+  ): void {
+    const { quiche, socket } = this.#options;
+    if (this.#handshakes >= this.#limits.maxHandshakes || this.#connections.size >= this.#limits.maxConnections) {
+      this.#counts.refused += 1;
+      return;
+    }
+    this.#config.setStatelessResetToken(tokenNumber(resetToken(this.#resetKey, id)));
+    let connection: QuicConnection;
+    const ids = new Set<string>();
+    try {
+      connection = new QuicConnection({
+        native: quiche.Connection.accept(id, firstId, socket.local, from, this.#config),
+        role: 'server',
+        socket,
+        slab: this.#slab,
+        peer: from,
+        keepAliveMs: null,
+        onTurn: (self) => this.#tend(self, ids),
+      });
+    } catch {
+      return this.#drop();
+    }
+    this.#counts.handshakes += 1;
+    this.#handshakes += 1;
+    this.#connections.add(connection);
+    this.#route(idKey(id), ids, connection);
+    this.#route(idKey(sentTo), ids, connection);
+    this.#watchHandshake(connection);
+    connection.onGone = () => {
+      this.#connections.delete(connection);
+      for (const key of ids) this.#byId.delete(key);
+    };
+    connection.receive(packet, from, socket.local);
+  }
+
+  #watchHandshake(connection: QuicConnection): void {
+    const late = setTimeout(() => {
+      connection.close(ERRORS.timeout.wire, 'The handshake took too long.');
+      connection.abandon();
+    }, HANDSHAKE_MS);
+    const over = () => {
+      clearTimeout(late);
+      if (counted) this.#handshakes -= 1;
+      counted = false;
+    };
+    let counted = true;
+    void connection.closed.then(over);
+    void connection.established.then(() => {
+      over();
+      if (connection.isClosed) return;
+      this.#counts.connections += 1;
+      this.#options.onConnection(connection);
+    });
+  }
+
+  /** Renews ids and takes note of the peer's changes of address. */
+  #tend(connection: QuicConnection, ids: Set<string>): void {
+    renewConnectionIds(connection.native, this.#resetKey, {
+      added: (id) => this.#route(idKey(id), ids, connection),
+      retired: (id) => {
+        const key = idKey(id);
+        ids.delete(key);
+        this.#byId.delete(key);
+      },
+    });
+    for (let event = connection.native.pathEventNext(); event; event = connection.native.pathEventNext()) {
+      if (event.type === 'PeerMigrated') connection.movedTo(event.new);
+    }
+  }
+
+  #route(key: string, ids: Set<string>, connection: QuicConnection): void {
+    if (this.#byId.has(key)) return;
+    ids.add(key);
+    this.#byId.set(key, connection);
+  }
+
+  /** Tells whoever sends to a connection that is gone, as after a restart, that it is. */
+  #reset(packet: Buffer, from: HostPort): void {
+    const bytes = statelessReset(packet, this.#resetKey);
+    if (bytes === null || this.#resetsLeft <= 0) return this.#drop();
+    this.#resetsLeft -= 1;
+    this.#counts.resets += 1;
+    this.#options.socket.send(bytes, from);
+  }
+}
