@@ -1,14 +1,20 @@
-import { execFileSync } from 'node:child_process';
+import { ip, ipInside } from './network-commands.ts';
+import { closeDevice, createRouter, INSIDE, OUTSIDE, type Router } from './network-router.ts';
+import { createSpaces } from './network-spaces.ts';
+
+export { inside } from './network-commands.ts';
 
 /** Who stands where: the relay and its users outside, the device inside, a router with address translation between. */
 export const RELAY_ADDRESS = '198.51.100.2';
 export const ROUTER_ADDRESS = '198.51.100.1';
+/** An address the router may take outside as well. */
+export const OTHER_ROUTER_ADDRESS = '198.51.100.3';
 export const DEVICE_ADDRESS = '192.168.77.2';
 const ROUTER_INSIDE = '192.168.77.1';
-const PREFIX = 'towline-test-';
+const DEVICE_NET = '192.168.77.0/24';
 
 /** A relay's network, a router and a device's network behind it, each a network namespace. */
-export interface TestNetwork extends Disposable {
+export interface TestNetwork extends Disposable, Pick<Router, 'rebind' | 'block' | 'unblock'> {
   readonly relay: string;
   readonly router: string;
   readonly device: string;
@@ -18,11 +24,6 @@ export interface TestNetwork extends Disposable {
   moveDevice(to: string): void;
   /** Gives the router another address outside: what it translated is forgotten. */
   moveRouter(to: string): void;
-}
-
-/** A program and its arguments, to run in a namespace. */
-export function inside(namespace: string, file: string, args: readonly string[] = []): readonly [string, readonly string[]] {
-  return ['ip', ['netns', 'exec', namespace, file, ...args]];
 }
 
 /** Why networks cannot be made here; null where they can. */
@@ -41,113 +42,41 @@ export function networkFault(): string | null {
 
 /** Makes the three namespaces. Until {@link TestNetwork.closeToTheOutside} everybody reaches everybody. */
 export function createNetwork(): TestNetwork {
-  removeLeftOvers();
-  const [relay, router, device] = ['relay', 'router', 'device'].map((name) => `${PREFIX}${process.pid}-${name}`) as [
-    string,
-    string,
-    string,
-  ];
-  const remove = () => {
-    for (const namespace of [relay, router, device]) quietly(['netns', 'del', namespace]);
-  };
+  const spaces = createSpaces(['relay', 'router', 'device']);
+  const { relay, router: between, device } = spaces.names;
   try {
-    for (const namespace of [relay, router, device]) ip(['netns', 'add', namespace]);
-    ip(['link', 'add', 'wan', 'netns', relay, 'type', 'veth', 'peer', 'name', 'outside', 'netns', router]);
-    ip(['link', 'add', 'lan', 'netns', device, 'type', 'veth', 'peer', 'name', 'inside', 'netns', router]);
-    for (const [namespace, link, address] of [
-      [relay, 'wan', RELAY_ADDRESS],
-      [router, 'outside', ROUTER_ADDRESS],
-      [router, 'inside', ROUTER_INSIDE],
-      [device, 'lan', DEVICE_ADDRESS],
-    ] as const) {
-      ip(['-n', namespace, 'addr', 'add', `${address}/24`, 'dev', link]);
-      ip(['-n', namespace, 'link', 'set', link, 'up']);
-      ip(['-n', namespace, 'link', 'set', 'lo', 'up']);
-    }
-    run(...inside(router, 'sysctl', ['-qw', 'net.ipv4.ip_forward=1']));
-    ip(['-n', device, 'route', 'add', 'default', 'via', ROUTER_INSIDE]);
-    // Known on purpose: that nobody comes in must be the doing of the filter.
-    ip(['-n', relay, 'route', 'add', '192.168.77.0/24', 'via', ROUTER_ADDRESS]);
-    load(router, TRANSLATION);
+    ip(['link', 'add', 'wan', 'netns', relay, 'type', 'veth', 'peer', 'name', OUTSIDE, 'netns', between]);
+    ip(['link', 'add', 'lan', 'netns', device, 'type', 'veth', 'peer', 'name', INSIDE, 'netns', between]);
+    ipInside(between, [
+      `addr add ${ROUTER_ADDRESS}/24 dev ${OUTSIDE}`,
+      `addr add ${ROUTER_INSIDE}/24 dev ${INSIDE}`,
+      `link set ${OUTSIDE} up`,
+      `link set ${INSIDE} up`,
+    ]);
+    // The way to the device is known on purpose: that nobody comes in must be the doing of the filter.
+    ipInside(relay, [`addr add ${RELAY_ADDRESS}/24 dev wan`, 'link set wan up', `route add ${DEVICE_NET} via ${ROUTER_ADDRESS}`]);
+    ipInside(device, [`addr add ${DEVICE_ADDRESS}/24 dev lan`, 'link set lan up', `route add default via ${ROUTER_INSIDE}`]);
+    const router = createRouter(between, DEVICE_NET);
+    return {
+      relay,
+      router: between,
+      device,
+      rebind: router.rebind,
+      block: router.block,
+      unblock: router.unblock,
+      closeToTheOutside() {
+        router.closeToTheOutside();
+        closeDevice(device);
+      },
+      moveDevice(to) {
+        ip(['-n', device, 'addr', 'flush', 'dev', 'lan']);
+        ipInside(device, [`addr add ${to}/24 dev lan`, `route replace default via ${ROUTER_INSIDE}`]);
+      },
+      moveRouter: router.move,
+      [Symbol.dispose]: spaces[Symbol.dispose],
+    };
   } catch (error) {
-    remove();
+    spaces[Symbol.dispose]();
     throw error;
   }
-  return {
-    relay,
-    router,
-    device,
-    closeToTheOutside() {
-      load(router, ROUTER_FILTER);
-      load(device, DEVICE_FILTER);
-    },
-    moveDevice(to) {
-      ip(['-n', device, 'addr', 'flush', 'dev', 'lan']);
-      ip(['-n', device, 'addr', 'add', `${to}/24`, 'dev', 'lan']);
-      ip(['-n', device, 'route', 'replace', 'default', 'via', ROUTER_INSIDE]);
-    },
-    moveRouter(to) {
-      ip(['-n', router, 'addr', 'flush', 'dev', 'outside']);
-      ip(['-n', router, 'addr', 'add', `${to}/24`, 'dev', 'outside']);
-    },
-    [Symbol.dispose]: remove,
-  };
-}
-
-/** Where the device goes to the relay it wears the router's address. */
-const TRANSLATION = `table ip translation {
-  chain leaving {
-    type nat hook postrouting priority srcnat; policy accept;
-    ip saddr 192.168.77.0/24 oifname "outside" masquerade
-  }
-}`;
-const ROUTER_FILTER = `table ip filter {
-  chain forwarded {
-    type filter hook forward priority filter; policy drop;
-    ct state established,related accept
-    iifname "inside" accept
-  }
-}`;
-const DEVICE_FILTER = `table inet filter {
-  chain arriving {
-    type filter hook input priority filter; policy drop;
-    ct state established,related accept
-    iifname "lo" accept
-  }
-}`;
-
-/** Namespaces of tests that were killed. */
-function removeLeftOvers(): void {
-  for (const line of ip(['netns', 'list']).split('\n')) {
-    const [name, pid] = new RegExp(`^${PREFIX}(\\d+)-\\w+`).exec(line) ?? [];
-    if (name !== undefined && (Number(pid) === process.pid || !isRunning(Number(pid)))) quietly(['netns', 'del', name]);
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
-function load(namespace: string, rules: string): void {
-  run(...inside(namespace, 'nft', ['-f', '-']), rules);
-}
-
-function ip(args: readonly string[]): string {
-  return run('ip', args);
-}
-
-function quietly(args: readonly string[]): void {
-  try {
-    ip(args);
-  } catch {
-    // It is not there.
-  }
-}
-
-function run(file: string, args: readonly string[], input = ''): string {
-  return execFileSync(file, [...args], { input, encoding: 'utf8', stdio: 'pipe', timeout: 10_000 });
 }

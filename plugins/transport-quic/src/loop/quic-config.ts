@@ -18,6 +18,20 @@ const CONNECTION_WINDOW = 134_217_728;
 /** Largest packet that is accepted, bytes of UDP payload. */
 const MAX_RECEIVED_PACKET = 65_527;
 
+/** Signatures of a relay that are accepted: what OpenSSL accepts, so that QUIC and TLS come to one verdict. */
+const SIGNATURES = [
+  'ecdsa_secp256r1_sha256',
+  'rsa_pss_rsae_sha256',
+  'rsa_pkcs1_sha256',
+  'ecdsa_secp384r1_sha384',
+  'rsa_pss_rsae_sha384',
+  'rsa_pkcs1_sha384',
+  'rsa_pss_rsae_sha512',
+  'rsa_pkcs1_sha512',
+  'ed25519',
+  'ecdsa_secp521r1_sha512',
+].join(':');
+
 /** How a connection differs from the others. */
 export interface QuicTuning {
   /** {@link IDLE_LIMIT_MS} by default. */
@@ -41,7 +55,7 @@ export function serverConfig(
 /** Settings of the dialling end. `roots` null: nothing is verified. */
 export function clientConfig(quiche: Quiche, roots: readonly string[] | null, tuning: QuicTuning): NativeConfig {
   const ca = roots === null ? null : Buffer.from(roots.join('\n'));
-  return tune(quiche.Config.withBoringSslCtx(roots !== null, false, ca, null, null, null), tuning);
+  return tune(quiche.Config.withBoringSslCtx(roots !== null, false, ca, null, null, SIGNATURES), tuning);
 }
 
 function tune(

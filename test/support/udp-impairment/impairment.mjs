@@ -1,0 +1,3 @@
+export { createImpairedPair, followClock } from './pair.mjs';
+export { openUdpImpairment } from './proxy.mjs';
+export { findDifference } from './record.mjs';
