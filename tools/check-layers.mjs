@@ -39,6 +39,7 @@ const PACKAGES = {
       '@towline/config/*',
       '@towline/transport-tls/dial',
       '@towline/transport-quic/dial',
+      '@towline/process',
       '@towline/agent',
       ...streamHalf('cli'),
     ],

@@ -86,6 +86,23 @@ describe('devices', () => {
       expect(stdout).toContain(part);
   });
 
+  it('shows over which transport a device is linked and why, as far as the device says', async () => {
+    const link = { transport: 'websocket', address: '203.0.113.7', since: '2026-11-22T00:00:00.000Z' };
+    answer = () => ({ json: deviceView({ link: { ...link, transport_note: 'The upgrade is refused\u001b[2J on the way.' } }) });
+    const told = await run('devices', 'show', 'pi');
+    expect(told.stdout).toMatch(/^why websocket +The upgrade is refused\\u\{1b\}\[2J on the way\.$/m);
+    answer = () => list([deviceView({ link: { ...link, transport_note: 'No UDP.' } })]);
+    const { items } = JSON.parse((await run('devices', 'list', '--json')).stdout) as { items: { link: unknown }[] };
+    expect(items[0]!.link).toEqual({ ...link, transport_note: 'No UDP.' });
+    answer = () => ({ json: deviceView({ link }) });
+    expect((await run('devices', 'show', 'pi')).stdout).not.toContain('why');
+    answer = () => ({ json: deviceView({ link: { ...link, transport_note: 7 } }) });
+    expect(await run('devices', 'show', 'pi')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('`transport_note` is not a text'),
+    });
+  });
+
   it('keeps a name within its part of the path', async () => {
     answer = () => ({ json: deviceView() });
     await run('devices', 'show', '../me?x=1#y');

@@ -41,6 +41,12 @@ describe('sessions of a device', () => {
     ['a later -- is the command’s', ['pi', 'exec', 'env', '--', 'x', '-v'], ['env', '--', 'x', '-v']],
     ['the first word may look like an option', ['pi', 'exec', '--', '-t', '--', '-v'], ['-t', '--', '-v']],
     ['a device with the name of a command', ['device:login', 'exec', '--', 'true'], ['true']],
+    ['the transport may be named before', ['--transport', 'tls', 'pi', '--transport', 'tls', 'exec', '--', 'true'], ['true']],
+    [
+      'an option of the program behind the first word is the command’s',
+      ['pi', 'exec', 'ip', '--transport', 'x'],
+      ['ip', '--transport', 'x'],
+    ],
     ['options of the program may stand anywhere before', ['--no-color', 'pi', '-v', 'exec', '-v', '--', 'true'], ['true']],
   ])('tells its own words from those of the command: %s', async (_what, args, argv) => {
     expect(await run(...args)).toMatchObject({ code: 7, stdout: `${JSON.stringify(argv)}\n` });

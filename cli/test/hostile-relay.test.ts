@@ -53,6 +53,7 @@ describe('a relay or device that means harm, or is none', () => {
     ],
     ['audit', ['audit'], () => list([poisoned(auditView())])],
     ['whoami', ['whoami'], () => ({ json: poisoned(meView()) })],
+    ['doctor', ['doctor'], () => failure(403, 'forbidden', EVIL, EVIL)],
     ['an error', ['whoami'], () => failure(403, 'forbidden', EVIL, EVIL)],
   ])('shows nothing a terminal would obey: %s', async (_what, args, hostile) => {
     answer = (request) => (request.query.has('cursor') ? list([]) : hostile());

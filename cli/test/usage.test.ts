@@ -31,6 +31,7 @@ describe('wrong and right use of the command line', () => {
     [['pi', '--help'], 'exec'],
     [['pi', 'status', '--help'], 'exit code 5'],
     [['runtime', 'run', '--help'], '--run-as'],
+    [['doctor', '--help'], '--transport'],
   ])('shows the help of %j', async (args, part) => {
     const { code, stdout, stderr } = await user.run(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -58,6 +59,13 @@ describe('wrong and right use of the command line', () => {
     ['no relay at all', ['devices', 'list'], 'No relay is set'],
     ['a relay without TLS', ['--relay', 'http://localhost', 'devices', 'list'], 'https://'],
     ['a runtime without a relay', ['runtime', 'run', '--org', 'acme'], 'relay'],
+    ['a transport that is none', ['--transport', 'carrier-pigeon', 'whoami'], 'auto, quic, tls, websocket'],
+    ['a transport that is none, after the command', ['devices', 'list', '--transport', 'udp'], 'auto, quic, tls, websocket'],
+    [
+      'a transport of a runtime that is none, before the command',
+      ['--transport', 'udp', 'runtime', 'run', '--relay', 'https://localhost:1', '--org', 'acme'],
+      'transport',
+    ],
     ['a profile that would leave the folder', ['--profile', '../other', 'whoami'], 'not the name of a profile'],
   ])('refuses %s with exit code 2', async (_what, args, part) => {
     const { code, stdout, stderr } = await user.run(args);
@@ -75,6 +83,10 @@ describe('wrong and right use of the command line', () => {
   it('fails with 255 when exec or shell is used wrongly, since every other code could be that of the remote command', async () => {
     expect((await user.run(['pi', 'exec', '--pink', '--', 'ls'])).code).toBe(255);
     expect((await user.run(['pi', 'exec'])).code).toBe(255);
+    expect(await user.run(['pi', 'exec', '--transport', 'udp', '--', 'ls'])).toMatchObject({
+      code: 255,
+      stderr: expect.stringContaining('udp'),
+    });
   });
 
   it('shows no escape sequence of a word it does not know', async () => {

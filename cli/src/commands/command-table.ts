@@ -48,6 +48,12 @@ export const COMMANDS: readonly CommandEntry[] = Object.freeze([
     summary: 'run this machine as a device',
     load: async (program: Program) => (await import('./runtime.ts')).runtimeCommand(program),
   },
+  {
+    name: 'doctor',
+    usage: 'doctor',
+    summary: 'find out what is broken on the way to the relay',
+    load: async (program: Program) => (await import('./doctor.ts')).doctorCommand(program),
+  },
 ]);
 
 /** Everything that can be done with a device, in the order in which the help lists it. */

@@ -27,6 +27,8 @@ export function printDevice(output: Output, device: DeviceView, now: number): vo
     ['id', shown(device.id)],
     ['state', device.online ? output.colours.green('online') : output.colours.yellow('offline')],
     ['link', link && `${shown(link.transport)} from ${shown(link.address)}, since ${relativeText(link.since, now)}`],
+    // What the device says of the way it came: why not by a better one.
+    [`why ${shown(link?.transport ?? '', 20)}`, link?.transport_note && shown(link.transport_note, 400)],
     ['last seen', device.online || device.last_seen_at === null ? null : lastSeen(device, now)],
     ['owner', shown(device.owner, 320)],
     ['fingerprint', shown(device.fingerprint)],

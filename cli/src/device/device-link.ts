@@ -11,10 +11,11 @@ import {
   TowlineError,
   toTowlineError,
 } from '@towline/protocol';
-import { createTlsDial } from '@towline/transport-tls/dial';
 import type { Context } from '../context.ts';
+import { shown } from '../output/terminal-text.ts';
 import { chooseCredential } from '../relay/credential.ts';
 import { readRelaySettings } from '../relay/settings.ts';
+import { dialBy } from '../relay/transports.ts';
 import { readVersion } from '../version.ts';
 import { type Opening, openSession } from './open-session.ts';
 
@@ -47,15 +48,14 @@ export function createDeviceLink(context: Context): DeviceLink {
 async function dialRelay(context: Context, signal: AbortSignal): Promise<Link> {
   const settings = await readRelaySettings(context);
   const { header, value } = await chooseCredential(context.host.env, settings);
-  const transport = createTlsDial({ environment: context.host.env, warn: (text) => context.output.note(text) });
-  context.output.detail(`dialling ${settings.url.origin} over ${transport.name}`);
-  const link = await transport.dial({
-    relay: settings.url,
-    role: 'client',
-    credential: { header, value },
-    trust: settings.trust,
-    signal,
-  });
+  const { globals, host, output } = context;
+  output.detail(`dialling ${settings.url.origin}, transport ${globals.transport}`);
+  const { link, transport, note } = await dialBy(
+    globals.transport,
+    { relay: settings.url, role: 'client', credential: { header, value }, trust: settings.trust, signal },
+    { environment: host.env, warn: (text) => output.note(text) },
+  );
+  output.detail(`linked over ${transport}${note === undefined ? '' : `; ${shown(note, 400)}`}`);
   startControl(link);
   return link;
 }

@@ -7,7 +7,7 @@ export interface Words {
 }
 
 /** Options of the program that are followed by a value. */
-const WITH_VALUE: ReadonlySet<string> = new Set(['--relay', '--profile']);
+const WITH_VALUE: ReadonlySet<string> = new Set(['--relay', '--profile', '--transport']);
 
 /** Finds the first word that is no option of the program. A lone `--` before it is skipped, so that any word can be first. */
 export function splitWords(argv: readonly string[]): Words {

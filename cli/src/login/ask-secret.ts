@@ -11,9 +11,10 @@ const LINE_ENDS: ReadonlySet<string> = new Set(['\r', '\n']);
 /** Asks for a secret on the terminal without showing what is typed. @throws TowlineError `cancelled` on Ctrl-C. */
 export async function askSecret(host: Pick<Host, 'stdin' | 'stderr' | 'signal'>, question: string): Promise<string> {
   const { stdin, stderr, signal } = host;
-  stderr.write(question);
+  // Before the question: whoever answers at once, as by pasting, must not find a terminal that still shows it.
   stdin.setRawMode?.(true);
   try {
+    stderr.write(question);
     return await readLine(stdin, signal);
   } finally {
     stdin.setRawMode?.(false);

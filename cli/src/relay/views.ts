@@ -12,7 +12,7 @@ export const DEVICE: Shape = {
   fingerprint: 'text',
   facts: FACTS,
   online: 'flag',
-  link: nullable({ transport: 'text', address: 'text', since: 'text' }),
+  link: nullable({ transport: 'text', transport_note: nullable('text'), address: 'text', since: 'text' }),
   enrolled_at: 'text',
   enrolled_by: 'text',
   last_seen_at: nullable('text'),
