@@ -55,10 +55,10 @@ function statusOf(event: RuntimeEvent): StatusChange {
     case 'enrolled':
       return { name: event.name, request: null };
     case 'online':
-      return { state: 'online', transport: event.transport, request: null };
+      return { state: 'online', transport: event.transport, note: event.note ?? null, request: null };
     case 'offline':
-      return { state: 'offline', transport: null, error: event };
+      return { state: 'offline', transport: null, note: null, error: event };
     case 'stopped':
-      return { state: 'stopped', transport: null, request: null, error: event };
+      return { state: 'stopped', transport: null, note: null, request: null, error: event };
   }
 }

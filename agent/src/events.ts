@@ -10,7 +10,8 @@ export type RuntimeEvent =
       readonly expires_at: string;
     }
   | { readonly event: 'enrolled'; readonly device: string; readonly name: string }
-  | { readonly event: 'online'; readonly relay: string; readonly transport: string }
+  /** Also when a better transport took over. `note`: why no better one is used. */
+  | { readonly event: 'online'; readonly relay: string; readonly transport: string; readonly note?: string }
   | { readonly event: 'offline'; readonly code: string; readonly message: string; readonly retry_ms: number }
   | { readonly event: 'stopped'; readonly code: string; readonly message: string };
 
@@ -45,7 +46,7 @@ export function describeEvent(event: RuntimeEvent): string {
     case 'enrolled':
       return `Enrolled as “${printable(event.name)}” (device ${printable(event.device)}).`;
     case 'online':
-      return `Online at ${event.relay} over ${event.transport}.`;
+      return [`Online at ${event.relay} over ${event.transport}.`, ...(event.note === undefined ? [] : [printable(event.note)])].join(' ');
     case 'offline':
       return `Offline: ${printable(event.message)} Trying again in ${(event.retry_ms / 1_000).toFixed(1)} s.`;
     case 'stopped':

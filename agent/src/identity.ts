@@ -82,6 +82,16 @@ export class DeviceFiles {
     await this.#change((state) => ({ ...state, trust: { url, ...trust } }));
   }
 
+  /** How the relay is to be reached, as it was said when the device was enrolled. Checked by whoever uses it. */
+  async transport(): Promise<string | null> {
+    const kept = (await readDeviceState(this.dir))?.transport;
+    return typeof kept === 'string' ? kept : null;
+  }
+
+  async saveTransport(transport: string): Promise<void> {
+    await this.#change((state) => ({ ...state, transport }));
+  }
+
   /** The device's API key; null when it has none. */
   async apiKey(): Promise<KeptApiKey | null> {
     const kept: { readonly api_key: string; readonly replaces?: unknown } | undefined = (await readCredentials(this.dir))
@@ -98,7 +108,7 @@ export class DeviceFiles {
   /** Forgets the credential and the relay it was for. The identity stays, so that the device can be enrolled again. */
   async forgetEnrolment(): Promise<void> {
     await updateCredentials(this.dir, ({ device_credentials: _gone, ...rest }) => rest);
-    await this.#change(({ relay: _gone, ...rest }) => rest as DeviceState);
+    await this.#change(({ relay: _relay, transport: _transport, ...rest }) => rest as DeviceState);
   }
 
   async #change(change: (state: DeviceState) => DeviceState): Promise<void> {

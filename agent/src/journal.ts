@@ -38,7 +38,7 @@ export class SessionJournal {
   #kept: Kept[] = [];
   #next = 1;
   #unfinished = 0;
-  #onEntry: () => void = () => {};
+  readonly #senders: (() => void)[] = [];
   #onEmpty: (() => void)[] = [];
 
   constructor(options: JournalOptions) {
@@ -56,9 +56,24 @@ export class SessionJournal {
     return this.#kept.length;
   }
 
-  /** Called after each new entry; one listener. */
-  onEntry(listener: () => void): void {
-    this.#onEntry = listener;
+  /**
+   * Makes `send` what is called now and after each new entry. Of several only the latest is called; when that one
+   * leaves, the one before takes its place. Answers how to leave.
+   */
+  attach(send: () => void): () => void {
+    this.#senders.push(send);
+    send();
+    return () => {
+      const at = this.#senders.indexOf(send);
+      if (at < 0) return;
+      this.#senders.splice(at, 1);
+      if (at === this.#senders.length) this.#senders.at(-1)?.();
+    };
+  }
+
+  /** Whether this is what is called after a new entry. */
+  isSending(send: () => void): boolean {
+    return this.#senders.at(-1) === send;
   }
 
   /** Resolves when everything has been acknowledged, or the signal aborts. */
@@ -118,7 +133,7 @@ export class SessionJournal {
   #add(entryOf: (number: number) => JournalEntry): void {
     this.#kept.push({ atMs: this.#monotonicMs(), entry: entryOf(this.#next) });
     this.#next += 1;
-    this.#onEntry();
+    this.#senders.at(-1)?.();
   }
 }
 

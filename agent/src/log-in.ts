@@ -28,6 +28,10 @@ export interface LogInOptions {
   readonly instance: string;
   readonly serves: readonly string[];
   readonly sessions: readonly SessionId[];
+  /** The device holds an older link too, whose sessions go on. */
+  readonly beside: boolean;
+  /** Why the device came by this transport and not a better one. */
+  readonly transportNote: string | undefined;
 }
 
 /** What the relay and the device agreed on. */
@@ -64,7 +68,7 @@ export async function logIn(control: DeviceControl, options: LogInOptions, signa
 }
 
 function prove(challenge: MessageOf<'challenge'>, options: LogInOptions): DeviceToRelay {
-  const { identity, instance, serves, sessions } = options;
+  const { identity, instance, serves, sessions, beside, transportNote } = options;
   const text = proofText({ relay: challenge.relay, deviceId: identity.deviceId, nonce: challenge.nonce, instance });
   return {
     type: 'proof',
@@ -76,6 +80,8 @@ function prove(challenge: MessageOf<'challenge'>, options: LogInOptions): Device
     version: VERSION,
     serves: [...serves],
     sessions: [...sessions],
+    ...(beside ? { beside } : {}),
+    ...(transportNote === undefined ? {} : { transport_note: transportNote }),
   };
 }
 

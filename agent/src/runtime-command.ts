@@ -26,7 +26,6 @@ export function createRuntimeCommand(io: CommandIo = processIo): Command {
   withEnrolmentOptions(runtime.command('run'))
     .description('keeps this device online; enrols it first where needed')
     .option('--run-as <user>', 'user that shells and commands run as; needed when the runtime is root')
-    .option('--transport <name>', 'how the relay is reached: auto or tls')
     .action((_options, command: Command) =>
       untilSignalled(async (signal) => {
         const { runRuntime } = await import('./runtime.ts');
@@ -63,6 +62,7 @@ function withEnrolmentOptions(command: Command): Command {
     .option('--email <address>', 'person who is to own and approve the device')
     .option('--org <id>', 'organisation that is to own and approve the device')
     .option('--name <name>', 'name to ask for; the host name without')
+    .option('--transport <name>', 'how the relay is reached: auto, quic, tls or websocket; auto takes the best that works')
     .option('--fingerprint <sha256:hex>', "pin of the relay's CA, as the relay prints it when it is ready")
     .option('--ca <file>', "PEM file with the relay's CA");
 }

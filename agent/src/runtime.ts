@@ -12,6 +12,7 @@ import { lockRuntime } from './runtime-lock.ts';
 import { loadSettings, type RunOptions, type Settings } from './settings.ts';
 import { StatusFile } from './status-file.ts';
 import { loadHandlers } from './streams.ts';
+import { createRungs } from './transports.ts';
 
 /** What a runtime is given by the process it runs in. */
 export interface RuntimeIo {
@@ -33,6 +34,8 @@ export interface Runtime {
   readonly log: Log;
   readonly clock: Clock;
   readonly emit: EventSink;
+  /** What `runtime status` shows; events keep it up to date by themselves. */
+  readonly status: StatusFile;
   /** Aborts when the runtime is to stop, or lost its lock. */
   readonly signal: AbortSignal;
 }
@@ -45,9 +48,11 @@ export function runRuntime(options: RunOptions, io: RuntimeIo): Promise<void> {
   return withRuntime(options, io, async (runtime) => {
     warnOfRoot(runtime);
     const handlers = await loadHandlers(runtime.settings.streams);
+    const { log, env, settings } = runtime;
+    const rungs = createRungs(settings.transport, { environment: env, warn: (text) => log.warn(text) });
     const credential = await obtain(runtime);
     try {
-      await stayConnected({ runtime, handlers, credential, instance: createId<SessionId>() });
+      await stayConnected({ runtime, handlers, credential, rungs, instance: createId<SessionId>() });
     } catch (error) {
       if (CREDENTIAL_IS_DEAD.has(toTowlineError(error).code)) await forgetCredential(runtime, credential);
       throw error;
@@ -59,6 +64,7 @@ export function runRuntime(options: RunOptions, io: RuntimeIo): Promise<void> {
 export function enrolDevice(options: RunOptions, io: RuntimeIo): Promise<void> {
   return withRuntime(options, io, async (runtime) => {
     const { source } = await obtain(runtime);
+    if (options.transport !== undefined) await runtime.settings.files.saveTransport(runtime.settings.transport);
     if (source === 'kept') io.stderr(`The device is enrolled at ${runtime.settings.relay.origin} already.\n`);
     if (source === 'environment') io.stderr('TOWLINE_API_KEY holds the key of a device, so there is nothing to enrol.\n');
   });
@@ -76,9 +82,9 @@ async function withRuntime(options: RunOptions, io: RuntimeIo, work: (runtime: R
   const name = (await settings.files.enrolment())?.name ?? null;
   status.update({ state: 'starting', relay: settings.relay.origin, device: identity.deviceId, name });
   try {
-    await work({ settings, identity, env: io.env, log, clock, emit: watch.emit, signal });
+    await work({ settings, identity, env: io.env, log, clock, emit: watch.emit, status, signal });
     signal.throwIfAborted();
-    status.update({ state: 'stopped', transport: null, request: null });
+    status.update({ state: 'stopped', transport: null, note: null, request: null });
   } catch (thrown) {
     const error = signal.aborted ? cancellation(signal) : toTowlineError(thrown);
     watch.emit(stoppedBy(error));

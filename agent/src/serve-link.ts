@@ -15,7 +15,7 @@ import { StreamInbox } from './stream-inbox.ts';
 /** Time from the link to the relay's welcome, milliseconds: twice what a relay gives the device. */
 const LOG_IN_DEADLINE_MS = 10_000;
 
-/** What links are served with. It outlives each of them. */
+/** What a link is served with. What it refers to outlives the link. */
 export interface LinkHost {
   readonly identity: Identity;
   /** Random per start of the runtime. */
@@ -29,8 +29,14 @@ export interface LinkHost {
   readonly clock: Clock;
   /** Relay and grant keys by which the device knows it again; undefined before its first link with a key put there by hand. */
   readonly known: { readonly relayId: string; readonly grantKeys: readonly GrantKeyRecord[] } | undefined;
+  /** An older link of the device goes on until its sessions are over. */
+  readonly beside: boolean;
+  /** Why the relay is not reached by a better transport. */
+  readonly transportNote: string | undefined;
   /** The device is online. `grantKeys` null: it holds none that the relay uses, and serves nothing. */
   onOnline(loggedIn: LoggedIn): Promise<void>;
+  /** The link is served from now on. */
+  onServing(): void;
   /** The relay renewed its grant keys. */
   saveGrantKeys(grantKeys: readonly GrantKeyRecord[]): Promise<void>;
   storeApiKey(apiKey: string): Promise<void>;
@@ -46,6 +52,7 @@ export async function serveLink(link: Link, over: AbortSignal, host: LinkHost): 
   try {
     await host.onOnline(loggedIn);
     serving.start(inbox);
+    host.onServing();
     await serving.whenOver(over);
   } finally {
     stopWatching();
@@ -63,8 +70,8 @@ async function logInWithin(inbox: StreamInbox, over: AbortSignal, host: LinkHost
       encode: deviceToRelay,
       decode: relayToDevice,
     });
-    const { identity, instance, sessions, handlers, known } = host;
-    const facts = { identity, instance, serves: [...handlers.keys()], sessions: sessions.ids };
+    const { identity, instance, sessions, handlers, known, beside, transportNote } = host;
+    const facts = { identity, instance, serves: [...handlers.keys()], sessions: sessions.ids, beside, transportNote };
     const loggedIn = await logIn(control, { ...facts, relayId: known?.relayId, grantKeys: known?.grantKeys }, deadline.signal);
     return { control, loggedIn };
   } finally {

@@ -7,6 +7,7 @@ import { parseRelayUrl } from '@towline/link';
 import { deviceNameFault, parseApiKey, type Scope, TowlineError } from '@towline/protocol';
 import { DeviceFiles, type Enrolment } from './identity.ts';
 import { BUILT_IN_STREAMS } from './streams.ts';
+import { readTransportChoice, TRANSPORT_CHOICES, type TransportChoice } from './transports.ts';
 
 /** What is typed behind `run` and `login`. */
 export interface RunOptions {
@@ -34,6 +35,7 @@ export interface Settings {
   readonly files: DeviceFiles;
   readonly relay: URL;
   readonly trust: TrustSettings;
+  readonly transport: TransportChoice;
   readonly owner: Scope | undefined;
   readonly name: string;
   readonly streams: readonly string[];
@@ -59,6 +61,7 @@ export async function loadSettings(options: RunOptions, env: Environment): Promi
   return {
     files,
     relay,
+    transport: await chooseTransport(options, files),
     trust: { ...(await chooseTrust({ options, env, relay, files })), ...trustAnything(env) },
     owner: config.owner,
     name: chooseName(config),
@@ -69,11 +72,8 @@ export async function loadSettings(options: RunOptions, env: Environment): Promi
   };
 }
 
-function checkOptions({ email, org, transport }: RunOptions): void {
+function checkOptions({ email, org }: RunOptions): void {
   if (email !== undefined && org !== undefined) throw new TowlineError('usage', 'Give --email or --org, not both.');
-  if (transport !== undefined && transport !== 'auto' && transport !== 'tls') {
-    throw new TowlineError('usage', 'The transport is not one that this version has.', { hint: 'Use --transport auto or tls.' });
-  }
 }
 
 function flagsOf({ relay, email, org, name, runAs }: RunOptions) {
@@ -122,6 +122,13 @@ async function chooseRelay(config: DeviceConfig, enrolment: Enrolment | null, fi
   throw new TowlineError('conflict', `The device is enrolled at ${enrolment.url}, and ${relay.origin} was given.`, {
     hint: 'To move it, run `towline runtime logout` first, then enrol it at the other relay; to stay, leave the URL out.',
   });
+}
+
+/** What is typed, else what was said when the device was enrolled. A kept one that is none counts as unsaid. */
+async function chooseTransport({ transport }: RunOptions, files: DeviceFiles): Promise<TransportChoice> {
+  if (transport !== undefined) return readTransportChoice(transport);
+  const kept = await files.transport();
+  return TRANSPORT_CHOICES.find((choice) => choice === kept) ?? 'auto';
 }
 
 interface TrustSources {

@@ -18,7 +18,7 @@ export async function showStatus(options: RunOptions, io: CommandIo): Promise<vo
 
 /** A runtime that was killed could not say so. */
 function asLast(status: RuntimeStatus, running: boolean): RuntimeStatus {
-  return running ? status : { ...status, state: 'stopped', transport: null };
+  return running ? status : { ...status, state: 'stopped', transport: null, note: null };
 }
 
 /** Spares the lock in the usual case that the last runtime is gone: a look at it takes it for a moment. */
@@ -32,12 +32,13 @@ function isAlive(pid: number): boolean {
 }
 
 function describe(status: RuntimeStatus, running: boolean): string {
-  const { pid, state, relay, transport, device, name, request, since, last_error: last } = asLast(status, running);
+  const { pid, state, relay, transport, note, device, name, request, since, last_error: last } = asLast(status, running);
   const rows: readonly (readonly [string, string | null])[] = [
     ['state', state],
     ['since', since],
     ['relay', relay],
     ['transport', transport],
+    ['note', note],
     ['device', device],
     ['name', name],
     ['request', request],

@@ -1,7 +1,8 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@towline/contract';
 import { z } from 'zod';
+import { replaceFile } from './replace-file.ts';
 
 /** Name of the file in the folder of the runtime's files. It holds no secret. */
 const STATUS_FILE = 'runtime.json';
@@ -12,6 +13,8 @@ const statusSchema = z.object({
   relay: z.string().nullable(),
   /** How the relay is reached; null while it is not. */
   transport: z.string().nullable(),
+  /** Why it is not reached by a better transport, for people. */
+  note: z.string().nullable().default(null),
   device: z.string().nullable(),
   name: z.string().nullable(),
   /** Id of the request that waits for approval. */
@@ -38,12 +41,13 @@ export class StatusFile {
   constructor(dir: string, clock: Clock) {
     this.#dir = dir;
     this.#clock = clock;
-    const nothing = { relay: null, transport: null, device: null, name: null, request: null, last_error: null };
+    const nothing = { relay: null, transport: null, note: null, device: null, name: null, request: null, last_error: null };
     this.#status = { pid: process.pid, state: 'starting', since: this.#now(), ...nothing };
   }
 
   /** States a change. A file that cannot be written costs nothing but the answer of `runtime status`. */
   update({ error, ...change }: StatusChange): void {
+    if (error === undefined && this.#says(change)) return;
     const since = change.state === undefined || change.state === this.#status.state ? this.#status.since : this.#now();
     this.#status = {
       ...this.#status,
@@ -59,10 +63,12 @@ export class StatusFile {
     return this.#writing;
   }
 
+  #says(change: Partial<RuntimeStatus>): boolean {
+    return Object.entries(change).every(([key, value]) => this.#status[key as keyof RuntimeStatus] === value);
+  }
+
   async #write(): Promise<void> {
-    const path = join(this.#dir, STATUS_FILE);
-    await writeFile(`${path}.new`, `${JSON.stringify(this.#status)}\n`, { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    await replaceFile(join(this.#dir, STATUS_FILE), `${JSON.stringify(this.#status)}\n`);
   }
 
   #now(): string {

@@ -49,4 +49,38 @@ describe('sending the journal', () => {
     sender.start();
     expect(batches).toEqual([upTo(5, 10)]);
   });
+
+  it('goes over the later of two links, and over the earlier one again when the later is lost first', () => {
+    const journal = journalOf(2);
+    const [old, young] = [sendOf(journal), sendOf(journal)];
+    const add = () => journal.start(createId<SessionId>(), '/exec/1');
+    old.sender.start();
+    young.sender.start();
+    add();
+    expect([old.batches, young.batches]).toEqual([[upTo(1, 2)], [upTo(1, 2), [3]]]);
+    // What the earlier link carried counts, but it carries no more.
+    old.sender.acknowledge(2);
+    expect(journal.size).toBe(1);
+    add();
+    expect(old.batches).toHaveLength(1);
+    young.sender.stop();
+    expect(old.batches.slice(1)).toEqual([upTo(3, 4)]);
+    old.sender.acknowledge(4);
+    expect(journal.size).toBe(0);
+    add();
+    expect([old.batches.at(-1), young.batches.at(-1)]).toEqual([[5], [4]]);
+  });
+
+  it('is left alone by the end of the earlier link', () => {
+    const journal = journalOf(1);
+    const [old, young] = [sendOf(journal), sendOf(journal)];
+    old.sender.start();
+    young.sender.start();
+    old.sender.stop();
+    journal.start(createId<SessionId>(), '/exec/1');
+    expect(young.batches).toEqual([[1], [2]]);
+    young.sender.stop();
+    journal.start(createId<SessionId>(), '/exec/1');
+    expect([old.batches.length, young.batches.length]).toEqual([1, 2]);
+  });
 });

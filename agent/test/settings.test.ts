@@ -31,7 +31,7 @@ describe('settings of a runtime that cannot be right', () => {
     ['an owner that is no e-mail address', { relay, email: 'nobody' }, {}, /^config_invalid: .*--email/s],
     ['an organisation that is no id', { relay, org: 'Two Words' }, {}, /^config_invalid: .*--org/s],
     ['a name that is a command', { relay, name: 'devices' }, {}, /^config_invalid: .*--name.*devices/s],
-    ['a transport of a later version', { relay, transport: 'quic' }, {}, /^usage: .*--transport/],
+    ['a transport that is none', { relay, transport: 'carrier-pigeon' }, {}, /^usage: .*--transport.*auto, quic, tls, websocket/],
     ['a CA file that is not there', { relay, ca: '/nonexistent/ca' }, {}, /^usage: .*nonexistent/],
     ['the key of a user', { relay }, { TOWLINE_API_KEY: createApiKeyText('user').text }, /^key_wrong_kind: .*twl_e_/],
     ['a text that is no key', { relay }, { TOWLINE_API_KEY: 'hunter2' }, /^unauthenticated: /],

@@ -41,6 +41,12 @@ export class TestRelay {
   registrationState: 'pending' | 'approved' = 'pending';
   /** Refuses links with an error. */
   linkError: { readonly code: ErrorCode; readonly message?: string } | undefined;
+  /** Tokens of upgrades that something between answers with a page of its own. */
+  readonly refusedUpgrades = new Set<string>();
+  /** Tokens of upgrades whose links break before a word was said on them. */
+  readonly brokenUpgrades = new Set<string>();
+  /** Transport of each link that was made. */
+  readonly transports: string[] = [];
   /** What is different about the relay's side of a link. */
   linkOptions: Partial<RelaySideOptions> = {};
   readonly #server: ReturnType<typeof createServer>;
@@ -141,6 +147,11 @@ export class TestRelay {
   }
 
   async #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer): Promise<void> {
+    const token = request.headers.upgrade!.toLowerCase();
+    if (this.refusedUpgrades.has(token)) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>');
+      return this.#changed();
+    }
     this.linkKeys.push(String(request.headers['x-api-key']));
     if (this.linkError) {
       const { code, message = ERRORS[code].text } = this.linkError;
@@ -151,8 +162,11 @@ export class TestRelay {
       );
       return this.#changed();
     }
-    const transport = plugin.create({}, { log: silent, clock: { now: () => Date.now() } } as never);
-    const link: Link = createLink(await transport.upgrade!(request, socket, head), { role: 'opener' });
+    const { upgrades = [] } = plugin.create({}, { log: silent, clock: { now: () => Date.now() } } as never);
+    const upgrade = upgrades.find((one) => one.token === token)!;
+    const link: Link = createLink(await upgrade.complete(request, socket, head), { role: 'opener' });
+    this.transports.push(upgrade.transport);
+    if (this.brokenUpgrades.has(token)) return void socket.destroy();
     const side = new RelaySide(link, { relay: this.id, ...this.linkOptions });
     // A device that does not get that far shows by its next request or event.
     side.logIn().then(

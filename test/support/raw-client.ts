@@ -20,6 +20,8 @@ import { createTlsDial } from '@towline/transport-tls/dial';
 import { STEP_MS } from './process.ts';
 import type { TestRelay } from './system.ts';
 
+/** The dialler that is used unless a test names another. */
+const TLS = createTlsDial({ environment: {}, warn: () => {} });
 /** Body of an exec of `true`. */
 const TRUE = Object.freeze({ argv: ['true'], stdin: false });
 
@@ -40,9 +42,9 @@ export interface RawClient extends AsyncDisposable {
   readonly sessions: SessionId[];
 }
 
-/** Links as a client. @throws TowlineError what the upgrade was refused with. */
-export async function linkClient(relay: TestRelay, key: string): Promise<RawClient> {
-  const link = await createTlsDial({ environment: {}, warn: () => {} }).dial({
+/** Links as a client, over TLS unless told. @throws TowlineError what the upgrade was refused with. */
+export async function linkClient(relay: TestRelay, key: string, transport = TLS): Promise<RawClient> {
+  const link = await transport.dial({
     relay: new URL(relay.url),
     role: 'client',
     credential: { header: 'X-API-Key', value: key },

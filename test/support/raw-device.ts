@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { ByteStream, Link, RegistrationView } from '@towline/contract';
+import type { ByteStream, DialTransport, Link, RegistrationView } from '@towline/contract';
 import { type ControlChannel, createControlChannel } from '@towline/link';
 import {
   claimText,
@@ -98,8 +98,13 @@ export async function enrolRawDevice(
 export type RawControl = ControlChannel<DeviceToRelay, RelayToDevice>;
 type Challenge = Extract<RelayToDevice, { type: 'challenge' }>;
 
+/** The dialler that is used unless a test names another. */
+const TLS = createTlsDial({ environment: {}, warn: () => {} });
+
 /** What a device says to the challenge. Each part may be a lie. */
 export interface Proof {
+  /** How the device dials; TLS unless told. */
+  readonly transport?: DialTransport;
   readonly identity: RawIdentity;
   readonly device?: DeviceId;
   readonly signedDevice?: DeviceId;
@@ -120,8 +125,8 @@ export interface RawDeviceLink extends AsyncDisposable {
 }
 
 /** Dials the relay as a device. @throws TowlineError what the upgrade was refused with. */
-export async function dialDevice(relay: TestRelay, apiKey: string): Promise<Link> {
-  return createTlsDial({ environment: {}, warn: () => {} }).dial({
+export async function dialDevice(relay: TestRelay, apiKey: string, transport = TLS): Promise<Link> {
+  return transport.dial({
     relay: new URL(relay.url),
     role: 'device',
     credential: { header: 'X-API-Key', value: apiKey },
@@ -132,7 +137,7 @@ export async function dialDevice(relay: TestRelay, apiKey: string): Promise<Link
 
 /** Links as a device and answers the challenge. */
 export async function linkDevice(relay: TestRelay, apiKey: string, proof: Proof): Promise<RawDeviceLink> {
-  const link = await dialDevice(relay, apiKey);
+  const link = await dialDevice(relay, apiKey, proof.transport);
   const openings: RawDeviceLink['openings'] = [];
   const first = new Promise<ByteStream>((resolve, reject) => {
     void link.closed.then(({ code }) => reject(new Error(`the link ended before the challenge: ${code}`)));

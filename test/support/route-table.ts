@@ -22,6 +22,7 @@ export interface RouteRow {
 export const ROUTES: Readonly<Record<string, RouteRow>> = Object.freeze({
   'GET /healthz': { takes: 'anyone', allowed: '200' },
   'GET /readyz': { takes: 'anyone', allowed: '200' },
+  'GET /metrics': { takes: 'anyone', allowed: '200' },
   'GET /v1/login-methods': { takes: 'anyone', allowed: '200' },
   'GET /v1/me': { takes: 'user', allowed: '200' },
   'GET /v1/audit': { takes: 'user', allowed: '200' },

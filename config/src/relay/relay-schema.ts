@@ -119,7 +119,7 @@ export const relaySchema = z.strictObject(
     streams: list(pluginEntry, 'a list of stream plugins').default(['shell', 'exec']).describe('What the relay offers to do on devices'),
     transports: list(pluginEntry, 'a list of transport plugins')
       .min(1, 'at least one transport')
-      .default(['tls'])
+      .default(['tls', 'quic'])
       .describe('How links reach the relay'),
     plugins: list(text('the name or path of a package'), 'a list of packages')
       .default([])

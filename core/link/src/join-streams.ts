@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { TowlineError, toTowlineError } from '@towline/contract';
+import { TowlineError, toTowlineError } from '@towline/protocol';
 
 /** How two joined streams ended. */
 export interface JoinEnd {
@@ -7,16 +7,20 @@ export interface JoinEnd {
   readonly error: TowlineError | null;
 }
 
+/** How two streams are joined. */
+export interface JoinOptions {
+  /** Puts what broke the second one into words for the first. */
+  readonly explain?: (error: TowlineError) => TowlineError;
+  /** Resets the one that is left when the other broke; at once by default. */
+  readonly reset?: (left: Duplex, error: TowlineError) => void;
+}
+
 /**
  * Joins two byte streams: what one reads the other writes, at the pace of the slower, each direction ending by
- * itself. When one breaks the other is reset with the same code, the second one's as `explain` puts it for the first. Resolves
- * when both are over; never rejects.
+ * itself. When one breaks the other is reset with the same code. Resolves when both are over; never rejects.
  */
-export function joinStreams(
-  one: Duplex,
-  other: Duplex,
-  explain: (error: TowlineError) => TowlineError = (error) => error,
-): Promise<JoinEnd> {
+export function joinStreams(one: Duplex, other: Duplex, options: JoinOptions = {}): Promise<JoinEnd> {
+  const { explain = (error) => error, reset = (left, why) => left.destroy(why) } = options;
   return new Promise((resolve) => {
     let error: TowlineError | null = null;
     let open = 2;
@@ -26,7 +30,7 @@ export function joinStreams(
         if (stream.errored || !stream.readableEnded || !stream.writableFinished) {
           const cause = stream.errored ? toTowlineError(stream.errored) : new TowlineError('cancelled');
           error ??= stream === other ? explain(cause) : cause;
-          peer.destroy(error);
+          reset(peer, error);
         }
         open -= 1;
         if (open === 0) resolve({ error });

@@ -1,7 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Link, LinkEnd } from '@towline/contract';
-import { type ErrorCode, TowlineError, toTowlineError } from '@towline/protocol';
+import type { Link } from '@towline/contract';
+import { type ErrorCode, type TowlineError, toTowlineError } from '@towline/protocol';
 import { retryAfterMs } from './relay-answer.ts';
+import { beginServing, type LinkPlace, type LinkServing, type ServedLink } from './served-link.ts';
+import { pause, type RetiringLink, retireLink, type Sleep, seekBetter } from './take-over.ts';
 
 /** Shortest wait before dialling again, milliseconds. */
 const MIN_DELAY_MS = 500;
@@ -41,98 +43,166 @@ export function createReconnectPolicy(random: () => number): ReconnectPolicy {
 export type LinkState =
   | { readonly state: 'dialling' }
   | { readonly state: 'linked'; readonly link: Link }
+  /** A better link took over from `from`, which is kept until its streams are over. */
+  | { readonly state: 'moved'; readonly link: Link; readonly from: Link }
+  /** `from` was lost, and the link that it had taken over from is still there and stands in its place again. */
+  | { readonly state: 'moved-back'; readonly link: Link; readonly from: Link }
+  /** A better link was tried in vain. */
+  | { readonly state: 'staying'; readonly link: Link; readonly error: TowlineError }
   | { readonly state: 'waiting'; readonly delayMs: number; readonly error: TowlineError };
+
+/** Makes a link. Gives up when the signal aborts. */
+export type DialLink = (signal: AbortSignal) => Promise<Link>;
 
 /** What {@link keepLinked} takes. */
 export interface KeepLinkedOptions {
-  /** Makes a link. Gives up when the signal aborts. */
-  readonly dial: (signal: AbortSignal) => Promise<Link>;
+  readonly dial: DialLink;
+  /** How a better link than the present one is made; null when none is thinkable. Without it, none is looked for. */
+  readonly betterThan?: (present: Link) => DialLink | null;
   /**
    * Works on a link. May return while the link goes on; a rejection ends the link with that error.
    * The signal aborts when the link is over: return then, for the next attempt waits for it.
    */
-  readonly serve: (link: Link, signal: AbortSignal) => Promise<void>;
+  readonly serve: (link: Link, signal: AbortSignal, place: LinkPlace) => Promise<void>;
   readonly onState: (state: LinkState) => void;
   readonly policy: ReconnectPolicy;
   /** Errors that no waiting heals, as `device_removed`. */
   readonly hopeless: ReadonlySet<ErrorCode>;
   /** Monotonic time, milliseconds. `performance.now` by default. */
   readonly nowMs?: () => number;
-  /** Waits; rejects when the signal aborts. A timer by default. */
-  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
+  /** A timer by default. */
+  readonly sleep?: Sleep;
+  /** Spreads the attempts at a better link. `Math.random` by default. */
+  readonly random?: () => number;
   readonly signal: AbortSignal;
 }
 
 /**
  * Keeps one link up: dials, serves, and dials again after a wait, until the signal aborts; the link is closed and the
- * promise resolves then. @throws TowlineError one of `hopeless`, from dialling, from serving or from the peer's CLOSE.
+ * promise resolves then. While a better link is thinkable it is tried in the background. One that the peer takes up is
+ * served beside the present link and stands in its place from then on; the present one retires: it is kept until its
+ * streams are over, and stands for this side again if the better one is lost before that. Whatever else an attempt comes
+ * to, the present link goes on.
+ * @throws TowlineError one of `hopeless`, from dialling, from serving or from the CLOSE of a peer.
  */
 export async function keepLinked(options: KeepLinkedOptions): Promise<void> {
-  const { onState, policy, hopeless, signal, sleep = (ms, until) => wait(ms, undefined, { signal: until }) } = options;
-  while (!signal.aborted) {
-    const error = await linkOnce(options);
-    if (signal.aborted) return;
-    if (hopeless.has(error.code)) throw error;
-    const delayMs = policy.nextDelayMs(retryAfterMs(error));
-    onState({ state: 'waiting', delayMs, error });
-    await sleep(delayMs, signal).catch((fault: unknown) => {
-      if (!signal.aborted) throw fault;
+  await new LinkKeeper(options).run();
+}
+
+class LinkKeeper {
+  readonly #options: KeepLinkedOptions;
+  readonly #stop = new AbortController();
+  readonly #sleep: Sleep;
+  readonly #serving: LinkServing;
+  /** At most one retires at a time. */
+  #retiring: RetiringLink | null = null;
+  #fatal: TowlineError | null = null;
+
+  constructor(options: KeepLinkedOptions) {
+    this.#options = options;
+    this.#sleep = options.sleep ?? ((ms, until) => wait(ms, undefined, { signal: until }));
+    this.#serving = { serve: options.serve, hopeless: options.hopeless, signal: this.#stop.signal };
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#options;
+    const onStop = () => this.#stop.abort();
+    if (signal.aborted) onStop();
+    signal.addEventListener('abort', onStop, { once: true });
+    try {
+      await this.#linkAgainAndAgain();
+    } finally {
+      signal.removeEventListener('abort', onStop);
+      this.#stop.abort();
+      await this.#retiring?.over;
+    }
+    if (this.#fatal !== null && !signal.aborted) throw this.#fatal;
+  }
+
+  async #linkAgainAndAgain(): Promise<void> {
+    const { hopeless, policy, onState } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const error = await this.#linkOnce();
+      if (signal.aborted) return;
+      if (hopeless.has(error.code)) throw error;
+      const delayMs = policy.nextDelayMs(retryAfterMs(error));
+      onState({ state: 'waiting', delayMs, error });
+      await pause(delayMs, { sleep: this.#sleep, signal });
+    }
+  }
+
+  /** Dials, and serves that link and those that take its place; resolves with why that is over. */
+  async #linkOnce(): Promise<TowlineError> {
+    const { dial, onState, policy, nowMs = () => performance.now() } = this.#options;
+    onState({ state: 'dialling' });
+    let link: Link;
+    try {
+      link = await dial(this.#stop.signal);
+    } catch (error) {
+      return toTowlineError(error);
+    }
+    const since = nowMs();
+    onState({ state: 'linked', link });
+    const error = await this.#stayOn(beginServing(link, false, this.#serving));
+    policy.noteLink(nowMs() - since);
+    return error;
+  }
+
+  async #stayOn(first: ServedLink): Promise<TowlineError> {
+    const { onState, hopeless } = this.#options;
+    let present = first;
+    for (;;) {
+      const better = await this.#nextBetter(present);
+      if (better !== null) {
+        this.#retire(present);
+        onState({ state: 'moved', link: better.link, from: present.link });
+        present = better;
+        continue;
+      }
+      const error = await present.over;
+      const older = hopeless.has(error.code) ? null : this.#takeBack();
+      if (older === null) return error;
+      onState({ state: 'moved-back', link: older.link, from: present.link });
+      present = older;
+    }
+  }
+
+  /** The link that takes the place of the present one, or null once that is over. */
+  async #nextBetter({ link, taken, over }: ServedLink): Promise<ServedLink | null> {
+    const { betterThan, onState, random = Math.random } = this.#options;
+    const dial = (await taken) ? (betterThan?.(link) ?? null) : null;
+    if (dial === null) {
+      await over;
+      return null;
+    }
+    const gone = new AbortController();
+    void over.then(() => gone.abort());
+    await Promise.race([over, this.#retiring?.over]);
+    return seekBetter({
+      dial,
+      serve: (better) => beginServing(better, true, this.#serving),
+      onFailure: (error) => onState({ state: 'staying', link, error }),
+      sleep: this.#sleep,
+      random,
+      signal: gone.signal,
     });
   }
-}
 
-/** Dials and serves one link; resolves with why that is over. */
-async function linkOnce(options: KeepLinkedOptions): Promise<TowlineError> {
-  const { dial, onState, policy, signal, nowMs = () => performance.now() } = options;
-  onState({ state: 'dialling' });
-  let link: Link;
-  try {
-    link = await dial(signal);
-  } catch (error) {
-    return toTowlineError(error);
+  #retire(served: ServedLink): void {
+    const retiring = retireLink(served, this.#sleep);
+    this.#retiring = retiring;
+    void retiring.over.then((error) => {
+      if (this.#retiring === retiring) this.#retiring = null;
+      if (error === null || !this.#options.hopeless.has(error.code)) return;
+      this.#fatal = error;
+      this.#stop.abort();
+    });
   }
-  const since = nowMs();
-  onState({ state: 'linked', link });
-  const error = await serveUntilClosed(link, options);
-  policy.noteLink(nowMs() - since);
-  return error;
-}
 
-async function serveUntilClosed(link: Link, { serve, signal, hopeless }: KeepLinkedOptions): Promise<TowlineError> {
-  const over = new AbortController();
-  let stopping: Promise<void> | undefined;
-  const onStop = () => {
-    stopping = link.close('link_closed', 'This side stops.');
-  };
-  if (signal.aborted) onStop();
-  signal.addEventListener('abort', onStop, { once: true });
-  try {
-    const served = serveLink(link, serve, over.signal);
-    const end = await link.closed;
-    over.abort();
-    return chooseReason(await served, end, hopeless);
-  } finally {
-    signal.removeEventListener('abort', onStop);
-    await stopping;
+  #takeBack(): ServedLink | null {
+    const served = this.#stop.signal.aborted ? null : (this.#retiring?.takeBack() ?? null);
+    if (served !== null) this.#retiring = null;
+    return served;
   }
-}
-
-/** Resolves with what serving failed with while the link was up; the link is told and closed then. */
-async function serveLink(link: Link, serve: KeepLinkedOptions['serve'], over: AbortSignal): Promise<TowlineError | undefined> {
-  try {
-    await serve(link, over);
-    return undefined;
-  } catch (error) {
-    if (over.aborted) return undefined;
-    const fault = toTowlineError(error);
-    await link.close(fault.code, fault.message);
-    return fault;
-  }
-}
-
-/** Serving often fails because the link ends, so what the peer said of that comes first, unless only the fault is hopeless. */
-function chooseReason(fault: TowlineError | undefined, end: LinkEnd, hopeless: ReadonlySet<ErrorCode>): TowlineError {
-  const ended = new TowlineError(end.code, end.message);
-  if (fault === undefined || hopeless.has(end.code)) return ended;
-  return end.by === 'peer' && !hopeless.has(fault.code) ? ended : fault;
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { TowlineError } from '@towline/contract';
 import { afterEach, describe, expect, it } from 'vitest';
-import { joinStreams } from '../src/sessions/join.ts';
+import { joinStreams } from '../src/join-streams.ts';
 
 const opened: Socket[] = [];
 afterEach(() => {

@@ -6,4 +6,5 @@ export const DISTRIBUTION: readonly string[] = Object.freeze([
   '@towline/stream-shell',
   '@towline/stream-exec',
   '@towline/transport-tls',
+  '@towline/transport-quic',
 ]);

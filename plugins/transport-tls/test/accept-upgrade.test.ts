@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 import { CONTRACT_LEVEL, isPlugin } from '@towline/contract';
+import { acceptUpgrade } from '@towline/link';
 import { afterEach, describe, expect, it } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
-import { acceptUpgrade } from '@towline/link';
 import { plugin } from '../src/index.ts';
 import { pair, type RelayServer, startRelay } from './relay-server.ts';
 

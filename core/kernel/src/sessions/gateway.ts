@@ -1,8 +1,8 @@
 import { type ByteStream, type Log, TowlineError, toTowlineError } from '@towline/contract';
+import { joinStreams } from '@towline/link';
 import { frameMessage, type OpenAnswer, openAnswer, refusalError, refuse } from '@towline/protocol';
 import type { GrantRing } from '../grants/ring.ts';
 import type { DeviceLink } from '../links/registry.ts';
-import { joinStreams } from './join.ts';
 import { type JudgedOpening, type JudgeParts, judgeOpening, type Opener } from './judge-opening.ts';
 import { JOURNAL_GRACE_MS, type SessionLedger } from './ledger.ts';
 import { openOnDevice, readAnswer } from './open-on-device.ts';
@@ -13,7 +13,7 @@ const NO_ACCESS: ReadonlySet<string> = new Set(['device_removed', 'key_revoked']
 /** What the gateway works with. */
 export interface GatewayParts extends JudgeParts {
   readonly ledger: SessionLedger;
-  /** How to break the streams of each session that this relay joins, by its id. */
+  /** How to break the streams of each session that this relay carries, by its id: from their opening on, until both are over. */
   readonly joined: Map<string, (error: TowlineError) => void>;
   readonly grants: () => GrantRing;
   readonly log: Log;
@@ -51,20 +51,21 @@ async function carryOut(
   // In the turn in which the stream is opened on it.
   const link = parts.registry.get(judged.device.id);
   const deviceStream = await begin(parts, stream, { judged, opener });
+  const { id } = judged.session;
+  parts.joined.set(id, (error) => deviceStream.destroy(error));
   try {
     await passAnswer(parts, { stream, deviceStream }, judged);
+    const end = await joinStreams(stream, deviceStream, { explain: deviceSide });
+    settle(parts, { judged, link }, end.error);
   } catch (thrown) {
     const error = toTowlineError(thrown);
     deviceStream.destroy(error);
     // Unless the device refused, it may have begun, and reports how that ended; where it does not, the relay writes what it knows.
     settle(parts, { judged, link }, error);
     throw error;
+  } finally {
+    parts.joined.delete(id);
   }
-  const { id } = judged.session;
-  parts.joined.set(id, (error) => deviceStream.destroy(error));
-  const end = await joinStreams(stream, deviceStream, deviceSide);
-  parts.joined.delete(id);
-  settle(parts, { judged, link }, end.error);
 }
 
 /** Opens the stream on the device; it ends, for the same reason, when that of the client does. */
@@ -103,8 +104,9 @@ async function closeRefused({ ledger }: GatewayParts, { session }: JudgedOpening
 }
 
 /**
- * The device's word on the end comes by its journal. Where it stays out although the device is still on the same link, or
- * because the device lost its access, the relay's own is written. On a later link the device reports, or the session is lost.
+ * The device's word on the end comes by its journal. Where it stays out although the device is still on the same link or one
+ * that took over from it, or because the device lost its access, the relay's own is written. After a link that was lost the device
+ * reports, or the session is lost.
  */
 function settle(
   parts: GatewayParts,
@@ -115,7 +117,7 @@ function settle(
   const timer = setTimeout(
     () => {
       const present = parts.registry.get(session.deviceId);
-      if (present !== link && !(present === null && NO_ACCESS.has(reason))) return;
+      if (present?.line !== link?.line && !(present === null && NO_ACCESS.has(reason))) return;
       parts.ledger
         .close(session.id, { outcome: 'interrupted', reason, reportedBy: 'relay' })
         .catch((cause: unknown) => parts.log.error('the end of a session could not be recorded', { session: session.id, error: cause }));

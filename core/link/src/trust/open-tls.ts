@@ -1,22 +1,24 @@
+import type { Socket } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import * as tls from 'node:tls';
 import { TowlineError } from '@towline/protocol';
+import { openTunnel } from '../proxy/open-tunnel.ts';
+import type { HttpProxy } from '../proxy/resolve-proxy.ts';
 import { type RelayAddress, relayAddress } from '../relay-url.ts';
+import { ADDRESS_ATTEMPT_MS } from './address-attempt.ts';
 import { startDeadline } from './deadline.ts';
 import { checkHostName } from './host-name.ts';
 import { explainTlsFailure } from './tls-failure.ts';
+import { whenConnected } from './when-connected.ts';
 
-/** Time for name look-up, connection and TLS handshake together, milliseconds. */
+/** Time for name look-up, proxy, connection and TLS handshake together, milliseconds. */
 export const CONNECT_TIMEOUT_MS = 10_000;
-/**
- * Time an address of a name is given before the next is tried, milliseconds. Node's 250 are less than one round
- * trip on a satellite or mobile link, and an attempt that is passed over is given up for good.
- */
-const ADDRESS_ATTEMPT_MS = 2_500;
 
 /** A TLS handshake to be made. */
 export interface TlsRequest {
   readonly relay: URL;
+  /** The proxy to go through, if any. TLS to the relay runs inside its tunnel and is verified as without it. */
+  readonly proxy: HttpProxy | undefined;
   readonly context: SecureContext;
   /** False only for a probe, which sends nothing, and where verification was switched off. */
   readonly verify: boolean;
@@ -29,40 +31,34 @@ export interface TlsRequest {
  * @throws TowlineError `relay_unreachable`, `relay_untrusted`, `relay_not_towline` or the reason of the signal.
  */
 export async function openTls(request: TlsRequest): Promise<TLSSocket> {
-  const { host, port } = relayAddress(request.relay);
-  const expired = () => new TowlineError('relay_unreachable', `${host} port ${port} did not answer within ${request.timeoutMs / 1_000} s.`);
-  const deadline = startDeadline(request.timeoutMs, expired, request.signal);
+  const { proxy, timeoutMs } = request;
+  const address = relayAddress(request.relay);
+  let tunnel: Socket | undefined;
+  const expired = () => new TowlineError('relay_unreachable', `${describeSilence(address, proxy, tunnel)} within ${timeoutMs / 1_000} s.`);
+  const deadline = startDeadline(timeoutMs, expired, request.signal);
   try {
-    return await handshake(request, deadline.signal);
+    if (proxy !== undefined) tunnel = await openTunnel(proxy, address, deadline.signal);
+    return await handshake(request, tunnel, deadline.signal);
   } finally {
     deadline[Symbol.dispose]();
   }
 }
 
-function handshake(request: TlsRequest, signal: AbortSignal): Promise<TLSSocket> {
+function describeSilence({ host, port }: RelayAddress, proxy: HttpProxy | undefined, tunnel: Socket | undefined): string {
+  if (proxy === undefined) return `${host} port ${port} did not answer`;
+  if (tunnel === undefined) return `The proxy ${proxy.name} did not connect to ${host} port ${port}`;
+  return `${host} port ${port} did not answer through the proxy ${proxy.name}`;
+}
+
+function handshake(request: TlsRequest, tunnel: Socket | undefined, signal: AbortSignal): Promise<TLSSocket> {
   signal.throwIfAborted();
   const address = relayAddress(request.relay);
-  const socket = tls.connect(connectionOptions(request, address));
-  // Stays for the socket's life: an error between this promise and the owner's first listener must not end the process.
-  socket.on('error', () => undefined);
-  return new Promise<TLSSocket>((resolve, reject) => {
-    const onAbort = () => socket.destroy(signal.reason);
-    const settle = () => {
-      signal.removeEventListener('abort', onAbort);
-      socket.off('error', onError);
-      socket.off('secureConnect', onSecure);
-    };
-    const onError = (error: Error) => {
-      settle();
-      reject(signal.aborted ? signal.reason : explainTlsFailure(error, socket.authorizationError, address));
-    };
-    const onSecure = () => {
-      settle();
-      resolve(socket);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    socket.once('error', onError);
-    socket.once('secureConnect', onSecure);
+  const socket = tls.connect({ ...connectionOptions(request, address), ...(tunnel === undefined ? {} : { socket: tunnel }) });
+  socket.once('close', () => tunnel?.destroy());
+  return whenConnected(socket, {
+    event: 'secureConnect',
+    signal,
+    explain: (error) => explainTlsFailure(error, socket.authorizationError, address),
   });
 }
 

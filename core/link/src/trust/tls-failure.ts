@@ -48,8 +48,13 @@ export function explainNetworkError(error: Error, address: RelayAddress): Towlin
   return new TowlineError('relay_unreachable', text, { cause: error });
 }
 
+/** What a certificate is or did, to be put behind "The certificate of …", and what helps if that is known. */
+export function describeVerdict(verdict: string): readonly [what: string, hint?: string] {
+  return VERDICTS[verdict] ?? [`did not pass verification (${verdict})`];
+}
+
 function explainVerdict(verdict: string, cause: Error): TowlineError {
-  const [what, hint] = VERDICTS[verdict] ?? [`did not pass verification (${verdict})`];
+  const [what, hint] = describeVerdict(verdict);
   return new TowlineError('relay_untrusted', `The certificate of the relay ${what}.`, { cause, ...(hint ? { hint } : {}) });
 }
 

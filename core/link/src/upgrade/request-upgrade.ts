@@ -2,14 +2,11 @@ import * as http from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { DialRequest } from '@towline/contract';
-import type { TowlineError } from '@towline/protocol';
-import { decodeRefusal, notTowline, readAnswer } from '../relay-answer.ts';
+import { notTowline } from '../relay-answer.ts';
 import { explainRequestFault } from '../request-fault.ts';
 import { cancellation } from '../trust/deadline.ts';
+import { readRefusal } from './read-refusal.ts';
 import { isUpgradeToken, UPGRADE_TOKEN } from './upgrade-token.ts';
-
-/** Largest refusal that is read, bytes: an error is one sentence and a hint. */
-const MAX_REFUSAL_BYTES = 65_536;
 
 /** What an upgrade is asked for with. */
 export type UpgradeRequest = Pick<DialRequest, 'relay' | 'role' | 'credential'>;
@@ -54,7 +51,7 @@ function exchange<Connection extends Duplex>(
     };
     signal.addEventListener('abort', onAbort, { once: true });
     outgoing.on('error', refuse);
-    outgoing.on('response', (response) => readRefusal(response).then(refuse, refuse));
+    outgoing.on('response', (response) => readRefusal(response, `switch to ${UPGRADE_TOKEN}`).then(refuse, refuse));
     outgoing.on('upgrade', (response, _socket, head) => {
       if (!isUpgradeToken(response.headers.upgrade)) return refuse(notTowline('an upgrade to something else'));
       settle();
@@ -62,13 +59,6 @@ function exchange<Connection extends Duplex>(
     });
     outgoing.end();
   });
-}
-
-/** The error in an answer other than 101. */
-async function readRefusal(response: http.IncomingMessage): Promise<TowlineError> {
-  const answer = await readAnswer(response, MAX_REFUSAL_BYTES);
-  if (answer.status >= 400) return decodeRefusal(answer);
-  return notTowline(`status ${answer.status} where it should switch to ${UPGRADE_TOKEN}`);
 }
 
 function prepareSocket<Connection extends Duplex>(socket: Connection, head: Buffer): Connection {

@@ -65,6 +65,8 @@ export class QuicConnection implements QuicStreamHost {
   #onGone: () => void = () => {};
   #scheduled = false;
   #received = false;
+  #waited = false;
+  #flushedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
   #nextStreamId: number;
@@ -271,6 +273,7 @@ export class QuicConnection implements QuicStreamHost {
         if (this.#writers.takeTurns()) this.wantsTurn();
         this.#onProgress();
       }
+      if (this.#mayWaitForMore()) return this.wantsTurn();
       this.#received = false;
       this.#keepAlive();
       this.#flush();
@@ -280,6 +283,16 @@ export class QuicConnection implements QuicStreamHost {
       this.close(toTowlineError(error).wire, 'internal error');
     }
   };
+
+  /**
+   * Whether there is only an acknowledgement to send: it waits for one turn, as what was read may be answered at once,
+   * and more packets may be there to be acknowledged with it.
+   */
+  #mayWaitForMore(): boolean {
+    const waits = this.#received && !this.#waited && this.#isEstablished && !this.#end && this.#streamBytesOut === this.#flushedBytes;
+    this.#waited = waits;
+    return waits;
+  }
 
   #beEstablished(): void {
     if (this.#isEstablished || !this.native.isEstablished()) return;
@@ -347,6 +360,7 @@ export class QuicConnection implements QuicStreamHost {
   }
 
   #flush(): void {
+    this.#flushedBytes = this.#streamBytesOut;
     const { slab, socket, socketFor } = this.#parts;
     for (let packets = 0; packets < PACKETS_PER_TURN; packets += 1) {
       const sent = this.#nextPacket(slab.room());

@@ -1,0 +1,82 @@
+import { Socket } from 'node:net';
+import type { RelayCertificate } from '@towline/contract';
+import { toTowlineError } from '@towline/protocol';
+import { BEAT_EVERY_MS, CHANNEL_FD, type EdgeFailure, type EdgeStart, relayChannel, type ToEdge } from './edge-messages.ts';
+import { type RunningEdge, runEdge } from './run-edge.ts';
+
+// Program of the QUIC edge. The relay starts it with a channel between the two; it lives while both hear from each other.
+
+/** Without a word of the relay for so long the edge ends, milliseconds: a relay that stood still for a moment is not gone. */
+const RELAY_SILENCE_MS = 30_000;
+/** Time to take leave when the relay has gone, milliseconds. */
+const ORPHAN_LEAVE_MS = 500;
+
+process.title = 'towline-quic-edge';
+// Ctrl-C and service managers signal all processes of the relay. It ends this one itself, after its links have taken leave.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
+const channel = relayChannel(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }));
+const parent = process.ppid;
+let edge: RunningEdge | undefined;
+let renewed: RelayCertificate | undefined;
+let heardMs = performance.now();
+let leaving = false;
+
+channel.onMessage((message) => {
+  heardMs = performance.now();
+  if (message.type === 'start') void start(message);
+  else if (message.type === 'renew') renew(message);
+  else if (message.type === 'close') void leave(message.message);
+});
+void channel.closed.then(orphaned);
+setInterval(() => {
+  // The parent's number changes when it dies, also where something else keeps the channel open.
+  if (process.ppid !== parent || performance.now() - heardMs > RELAY_SILENCE_MS) return orphaned();
+  channel.send({ type: 'beat', figures: { ...edge?.figures, resident_bytes: process.memoryUsage.rss() } });
+}, BEAT_EVERY_MS);
+
+async function start(settings: EdgeStart): Promise<void> {
+  try {
+    edge = await runEdge(settings);
+    // It may have come while the port was being opened.
+    if (renewed) useCertificate(edge, renewed);
+    channel.send({ type: 'up', ...edge.opened });
+  } catch (error) {
+    const { message, detail } = toTowlineError(error);
+    channel.send({ type: 'failed', reason: failureOf(error), message: [message, detail].filter(Boolean).join(' ').slice(0, 1_000) });
+  }
+}
+
+function failureOf(error: unknown): EdgeFailure {
+  const { code, cause } = toTowlineError(error);
+  const system = (cause as NodeJS.ErrnoException | undefined)?.code;
+  if (system === 'EADDRINUSE') return 'port_in_use';
+  if (system === 'EACCES' || system === 'EPERM') return 'not_permitted';
+  return code === 'unavailable' && system === undefined ? 'not_available' : 'failed';
+}
+
+function renew({ certificate }: Extract<ToEdge, { readonly type: 'renew' }>): void {
+  renewed = { certPem: certificate.cert_pem, keyPem: certificate.key_pem };
+  if (edge) useCertificate(edge, renewed);
+}
+
+function useCertificate(running: RunningEdge, certificate: RelayCertificate): void {
+  try {
+    running.renewCertificate(certificate);
+  } catch (error) {
+    console.error(`The new certificate cannot be used, the old one stays: ${(error as Error).message}`);
+  }
+}
+
+/** The relay has gone. Its peers are told, in a moment. */
+function orphaned(): void {
+  setTimeout(() => process.exit(1), ORPHAN_LEAVE_MS);
+  void leave('The relay has gone.');
+}
+
+async function leave(message: string): Promise<void> {
+  if (leaving) return;
+  leaving = true;
+  await edge?.close('unavailable', message).catch(() => undefined);
+  process.exit(0);
+}
