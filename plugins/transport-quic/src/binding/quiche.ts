@@ -103,6 +103,9 @@ export interface NativeConnection {
   applicationProto(): Uint8Array;
   sourceId(): Uint8Array;
   newSourceCid(scid: Uint8Array, resetToken: bigint, retireIfNeeded: boolean): number;
+  /** Ids of ours that the peer holds. */
+  activeSourceCids(): number;
+  /** Ids that the peer would take beyond those. */
   sourceCidsLeft(): number;
   retiredScidNext(): Uint8Array | null;
   availableDcids(): number;

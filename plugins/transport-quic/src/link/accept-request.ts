@@ -57,6 +57,7 @@ function firstStream(connection: QuicConnection, signal: AbortSignal): Promise<Q
 function answering(connection: QuicConnection, first: QuicStream, role: LinkRequest['role']): Pick<LinkRequest, 'accept' | 'refuse'> {
   return {
     accept(limits = {}) {
+      connection.admit();
       first.write(frameMessage(linkAnswer.encode({ type: 'accepted' })));
       return createQuicLink({ connection, first, role: role === 'device' ? 'opener' : 'acceptor', limits });
     },

@@ -40,6 +40,8 @@ export const linkMessage = defineMessage(
   z.discriminatedUnion('type', [
     z.object({ type: z.literal('ping'), id: z.int().min(0) }),
     z.object({ type: z.literal('pong'), id: z.int().min(0) }),
+    /** The sender has reset a stream: quiche 0.18 repeats that only while it remembers the stream. `code` is a number of the link protocol. */
+    z.object({ type: z.literal('reset'), stream: z.int().min(0), code: z.int().min(0) }),
     /** The sender is about to end the link. `sent`: bytes it has sent on all other streams, so that the peer knows when it has them all. */
     z.object({ type: z.literal('close'), code: textSchema(64), message: textSchema(1_024), sent: z.int().min(0) }),
   ]),

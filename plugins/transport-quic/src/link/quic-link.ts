@@ -75,6 +75,10 @@ class QuicLink implements Link {
     first.on('error', (error) => this.#fail(toTowlineError(error)));
     connection.onStream = (stream) => this.#accept(stream);
     connection.onProgress = () => this.#progress();
+    connection.onResetSent = (stream, code) => {
+      // Only a help beside QUIC's own: where many wait, it does without.
+      if (!this.#end && this.#first.writableLength < MAX_UNSENT_BYTES / 2) this.#say({ type: 'reset', stream, code });
+    };
     void connection.closed.then((end) => this.#connectionClosed(end));
   }
 
@@ -167,7 +171,14 @@ class QuicLink implements Link {
     if (!this.#messages.take(performance.now())) throw new TowlineError('link_flooded', 'The peer sent too many control messages.');
     if (message.type === 'ping') this.#say({ type: 'pong', id: message.id });
     else if (message.type === 'pong') this.#pings.get(message.id)?.(performance.now());
+    else if (message.type === 'reset') this.#peerReset(message.stream, message.code);
     else this.#peerLeaves(message);
+  }
+
+  #peerReset(id: number, wire: number): void {
+    // The first stream is this one.
+    if (id === 0) throw new TowlineError('protocol_error', 'The peer reset the stream that carries the link.');
+    this.#connection.stream(id)?.wasReset(new TowlineError(errorCodeOfWire(wire, 'stream_reset')));
   }
 
   // The end

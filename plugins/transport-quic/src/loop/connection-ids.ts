@@ -3,8 +3,15 @@ import type { NativeConnection } from '../binding/quiche.ts';
 
 /** Length of our connection ids, bytes: the most that QUIC allows, so that nobody guesses one (RFC 9000 section 5.1). */
 export const CONNECTION_ID_BYTES = 20;
-/** Ids a peer may hold at once. Each migration uses one up; more would only be memory that strangers can ask for. */
-export const ACTIVE_CONNECTION_IDS = 4;
+/**
+ * Ids that the peer may give us, and with them the changes of address that a connection outlives: quiche 0.18 has as
+ * many places for paths, and frees none.
+ */
+export const ACTIVE_CONNECTION_IDS = 128;
+/** Changes of address after which a connection is better made anew, before those places are used up. */
+export const MAX_ADDRESS_CHANGES = 120;
+/** Ids of ours that the peer holds at a time, the one in use included. */
+const GIVEN_IDS = 4;
 
 /** A fresh random connection id. */
 export function newConnectionId(): Buffer {
@@ -41,7 +48,8 @@ export function renewConnectionIds(
   { added, retired }: { readonly added: (id: Buffer) => void; readonly retired: (id: Uint8Array) => void },
 ): void {
   for (let id = native.retiredScidNext(); id; id = native.retiredScidNext()) retired(id);
-  for (let left = native.sourceCidsLeft(); left > 0; left -= 1) {
+  const room = Math.min(native.sourceCidsLeft(), GIVEN_IDS - native.activeSourceCids());
+  for (let left = room; left > 0; left -= 1) {
     const id = newConnectionId();
     native.newSourceCid(id, tokenNumber(resetToken(key, id)), false);
     added(id);

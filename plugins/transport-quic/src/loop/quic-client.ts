@@ -99,7 +99,9 @@ class Client implements DialledConnection {
       return this.#giveUp(socket);
     }
     this.#current = socket;
-    this.connection.wantsTurn();
+    this.connection.countAddressChange();
+    // Moving sends nothing by itself.
+    this.connection.askForLife();
     return true;
   }
 

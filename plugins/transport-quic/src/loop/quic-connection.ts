@@ -1,5 +1,6 @@
-import { MAX_STREAM_HEAD, TowlineError, toTowlineError } from '@towline/protocol';
+import { ERRORS, MAX_STREAM_HEAD, TowlineError, toTowlineError } from '@towline/protocol';
 import type { HostPort, NativeConnection } from '../binding/quiche.ts';
+import { MAX_ADDRESS_CHANGES } from './connection-ids.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
 import type { PacketSlab } from './packet-slab.ts';
 import { QuicStream, type QuicStreamHost } from './quic-stream.ts';
@@ -10,6 +11,13 @@ import { WaitingWriters } from './waiting-writers.ts';
 const PACKETS_PER_TURN = 64;
 /** Streams that are asked in one turn whether their peer stopped reading. */
 const STOP_LOOKS_PER_TURN = 64;
+/**
+ * Bytes of packets that are taken from a peer before it is admitted: a handshake and a long token. Quiche 0.18 keeps up
+ * to thirty times what a hostile peer sends.
+ */
+const MAX_STRANGER_BYTES = 65_536;
+/** Bytes that streams may hold for readers that do not read, by the windows they have: 512 initial ones. Above it the largest is reset. */
+const MAX_HELD_BYTES = 134_217_728;
 /** Bytes that are still taken in for streams nobody reads while the peer says goodbye. */
 const MAX_LAST_BYTES = 8_388_608;
 /** Longest reason that surely fits into the packet that closes a connection, bytes. */
@@ -63,6 +71,8 @@ export class QuicConnection implements QuicStreamHost {
   #settled = false;
   #gone = false;
   #onGone: () => void = () => {};
+  #admitted: boolean;
+  #addressChanges = 0;
   #scheduled = false;
   #received = false;
   #waited = false;
@@ -80,6 +90,7 @@ export class QuicConnection implements QuicStreamHost {
   #streamBytesIn = 0;
   #streamBytesOut = 0;
   #onProgress: () => void = () => {};
+  #onResetSent: (id: number, wire: number) => void = () => {};
 
   /** While true writers that have not ended are not asked for more. */
   closing = false;
@@ -88,6 +99,8 @@ export class QuicConnection implements QuicStreamHost {
     this.#parts = parts;
     this.native = parts.native;
     this.#peer = parts.peer;
+    // A client has chosen its peer.
+    this.#admitted = parts.role === 'client';
     // Of bidirectional streams a client has the numbers 0, 4, 8, …, a server 1, 5, 9, … (RFC 9000 section 2.1).
     this.#nextStreamId = parts.role === 'client' ? 0 : 1;
     this.established = new Promise((resolve) => {
@@ -181,10 +194,19 @@ export class QuicConnection implements QuicStreamHost {
     return stream;
   }
 
+  /**
+   * The peer has shown who it is. Before that it gets no second path, since quiche 0.18 can be hung by one
+   * (CVE-2025-7054), and little memory.
+   */
+  admit(): void {
+    this.#admitted = true;
+  }
+
   /** Takes a packet in. It is changed: quiche decrypts in place. */
   receive(packet: Buffer, from: HostPort, to: HostPort): void {
-    if (this.#gone) return;
+    if (this.#gone || !this.#maySend(from)) return;
     this.#bytesIn += packet.length;
+    if (!this.#admitted && this.#bytesIn > MAX_STRANGER_BYTES) return this.#tooMuch();
     try {
       this.native.recv(packet, { from, to });
       this.#lastReceivedMs = performance.now();
@@ -193,6 +215,15 @@ export class QuicConnection implements QuicStreamHost {
       // Not for us, damaged, or repeated: as if it had been lost. What ends the connection is seen in the turn.
     }
     this.wantsTurn();
+  }
+
+  #maySend({ host, port }: HostPort): boolean {
+    return this.#admitted || (host === this.#peer.host && port === this.#peer.port);
+  }
+
+  #tooMuch(): void {
+    this.close(ERRORS.link_flooded.wire, 'Too much was sent before the link was there.');
+    this.abandon();
   }
 
   /** Tells the peer that the connection is over, and why. What its streams still hold is dropped. */
@@ -256,6 +287,28 @@ export class QuicConnection implements QuicStreamHost {
   /** The peer goes on from another address. */
   movedTo(peer: HostPort): void {
     this.#peer = peer;
+    this.countAddressChange();
+  }
+
+  /** One more path. Before quiche has room for no other the connection is ended: it is made anew at once. */
+  countAddressChange(): void {
+    this.#addressChanges += 1;
+    if (this.#addressChanges >= MAX_ADDRESS_CHANGES)
+      this.close(ERRORS.link_closed.wire, 'The address has changed too often on this connection.');
+  }
+
+  resetSent(id: number, wire: number): void {
+    if (!this.#end) this.#onResetSent(id, wire);
+  }
+
+  /** Called for each stream that this side resets. */
+  set onResetSent(listener: (id: number, wire: number) => void) {
+    this.#onResetSent = listener;
+  }
+
+  /** The stream of this number, as long as it is not over. */
+  stream(id: number): QuicStream | undefined {
+    return this.#streams.get(id);
   }
 
   // One turn
@@ -301,11 +354,20 @@ export class QuicConnection implements QuicStreamHost {
   }
 
   #read(): void {
+    let held = 0;
+    let largest: QuicStream | undefined;
     for (const id of this.native.readable()) {
       const stream = this.#streams.get(id);
-      if (stream) stream.receive(this.#draining && this.#drained < MAX_LAST_BYTES);
-      else if (this.#listener) this.#readHead(id);
+      if (stream === undefined) {
+        if (this.#listener) this.#readHead(id);
+        continue;
+      }
+      stream.receive(this.#draining && this.#drained < MAX_LAST_BYTES);
+      const bytes = stream.heldBytes;
+      held += bytes;
+      if (bytes > (largest?.heldBytes ?? 0)) largest = stream;
     }
+    if (held > MAX_HELD_BYTES) largest?.destroy(new TowlineError('stream_limit', 'The link holds too much that nobody reads.'));
   }
 
   /** The first bytes of a stream say what it is for. */

@@ -1,8 +1,17 @@
 import { Duplex } from 'node:stream';
 import type { ByteStream } from '@towline/contract';
-import { ERRORS, type ErrorCode, errorCodeOfWire, isTowlineError, TowlineError, toTowlineError } from '@towline/protocol';
+import {
+  ERRORS,
+  type ErrorCode,
+  errorCodeOfWire,
+  INITIAL_STREAM_CREDIT,
+  isTowlineError,
+  TowlineError,
+  toTowlineError,
+} from '@towline/protocol';
 import { type NativeConnection, SHUTDOWN } from '../binding/quiche.ts';
 import { nativeFault } from './native-error.ts';
+import { MAX_STREAM_WINDOW } from './quic-config.ts';
 
 type Done = (error?: Error | null) => void;
 
@@ -29,6 +38,8 @@ export interface QuicStreamHost {
   /** Read more than before: quiche may have credit to give. */
   wantsTurn(): void;
   counted(id: number, bytes: { readonly sent?: number; readonly received?: number }): void;
+  /** This side has told the peer that the stream broke. */
+  resetSent(id: number, wire: number): void;
   /** The peer's end has been read. */
   readEnded(stream: QuicStream): void;
   /** The stream is over on this side. */
@@ -49,6 +60,7 @@ export class QuicStream extends Duplex implements ByteStream {
   #finSent = false;
   #finReceived = false;
   #readerWaits = false;
+  #readBytes = 0;
   #detached = false;
 
   constructor(host: QuicStreamHost, identity: { readonly id: number; readonly head: Buffer; readonly announce: Buffer | null }) {
@@ -70,6 +82,12 @@ export class QuicStream extends Duplex implements ByteStream {
   /** Whether only the peer's word can tell that it does not want what this side still sends: nothing will be read that says so. */
   get onlyWrites(): boolean {
     return this.#finReceived && !this.#finSent;
+  }
+
+  /** Most bytes that quiche may hold for a reader that does not read: the window, which grows with what is read. */
+  get heldBytes(): number {
+    if (this.#readerWaits || this.#finReceived || this.destroyed) return 0;
+    return Math.min(MAX_STREAM_WINDOW, Math.max(INITIAL_STREAM_CREDIT, 2 * this.#readBytes));
   }
 
   // Towards the peer
@@ -170,6 +188,7 @@ export class QuicStream extends Duplex implements ByteStream {
       const got = this.#take(wanted ? SCRATCH : NOTHING);
       if (got === null) return;
       const [length, fin] = got;
+      this.#readBytes += length;
       this.#host.counted(this.id, { received: length });
       this.#handOn(fin ? length - LAST_BYTE.length : length);
       if (fin) return this.#receiveFin(length);
@@ -213,6 +232,16 @@ export class QuicStream extends Duplex implements ByteStream {
 
   // The end
 
+  /** The peer's word, by another way, that it has reset this stream: quiche 0.18 may lose its own. */
+  wasReset(error: TowlineError): void {
+    if (this.destroyed || this.complete) return;
+    this.receive();
+    this.#detached = true;
+    this.#shutdown(SHUTDOWN.write, error.wire);
+    this.#shutdown(SHUTDOWN.read, error.wire);
+    this.destroy(error);
+  }
+
   /** Ends the stream without a word to the peer, whose connection is over. What came to a clean end both ways stays readable. */
   detach(error: TowlineError): void {
     if (!this.destroyed) this.receive(true);
@@ -238,6 +267,7 @@ export class QuicStream extends Duplex implements ByteStream {
   #tellPeer(wire: number): void {
     if (!this.#finSent) this.#shutdown(SHUTDOWN.write, wire);
     if (!this.#finReceived) this.#shutdown(SHUTDOWN.read, wire);
+    if (!this.complete) this.#host.resetSent(this.id, wire);
     this.#host.wantsTurn();
   }
 

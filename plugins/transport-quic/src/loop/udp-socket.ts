@@ -21,7 +21,7 @@ export type UdpTarget = { readonly bind: HostPort } | { readonly connect: HostPo
  * out from, and learns when the peer's port refuses. @throws TowlineError `unavailable` where it cannot be bound, `relay_unreachable` without a route.
  */
 export async function openUdpSocket(target: UdpTarget): Promise<UdpSocket> {
-  const { host, port } = 'bind' in target ? target.bind : target.connect;
+  const { host } = 'bind' in target ? target.bind : target.connect;
   const socket = createSocket({
     type: isIP(host) === 6 ? 'udp6' : 'udp4',
     // Addresses are literals already; Node's own look-up would put each packet off to the next tick.
@@ -33,7 +33,7 @@ export async function openUdpSocket(target: UdpTarget): Promise<UdpSocket> {
     socket.close();
     throw error;
   }
-  return wrap(socket, 'connect' in target, { host, port });
+  return wrap(socket, 'connect' in target);
 }
 
 function bind(socket: Socket, { host, port }: HostPort): Promise<void> {
@@ -59,13 +59,16 @@ function connect(socket: Socket, { host, port }: HostPort): Promise<void> {
   });
 }
 
-function wrap(socket: Socket, connected: boolean, _asked: HostPort): UdpSocket {
+function wrap(socket: Socket, connected: boolean): UdpSocket {
   const { address, port } = socket.address();
   const bufferBytes = { receive: grow(socket, 'Recv'), send: grow(socket, 'Send') };
   let onPacket: (packet: Buffer, from: HostPort) => void = () => {};
   let onError: (error: Error) => void = () => {};
   let closed = false;
-  socket.on('message', (packet: Buffer, from: RemoteInfo) => onPacket(packet, { host: from.address, port: from.port }));
+  socket.on('message', (packet: Buffer, from: RemoteInfo) => {
+    // Port 0 is nobody's: it can be forged, and nothing can be sent there.
+    if (from.port !== 0) onPacket(packet, { host: from.address, port: from.port });
+  });
   // Without a callback `send` tells of its errors here as well.
   socket.on('error', (error) => onError(error));
   return {
@@ -73,8 +76,13 @@ function wrap(socket: Socket, connected: boolean, _asked: HostPort): UdpSocket {
     bufferBytes,
     send(packet, to) {
       if (closed) return;
-      if (connected) socket.send(packet);
-      else socket.send(packet, to.port, to.host);
+      try {
+        if (connected) socket.send(packet);
+        else socket.send(packet, to.port, to.host);
+      } catch (error) {
+        // An address that Node refuses to send to, or a socket that is gone: the packet is lost, no more.
+        onError(error as Error);
+      }
     },
     onPacket(listener) {
       onPacket = listener;
