@@ -20,7 +20,7 @@ describe('the configuration of a relay', () => {
       auth: [{ use: 'apikey', options: {} }],
       audit: { sinks: [] },
       streams: [{ use: 'shell' }, { use: 'exec' }],
-      transports: [{ use: 'tls' }],
+      transports: [{ use: 'tls' }, { use: 'quic' }],
       plugins: [],
       enrolment: { expiryMs: 3_600_000, maxPendingPerOwner: 20, maxPendingPerAddress: 10 },
     });

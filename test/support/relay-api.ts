@@ -65,7 +65,8 @@ function send(request: ReturnType<typeof https.request>, { body }: ApiCall): Pro
       response.on('error', reject);
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
-        const parsed: unknown = text === '' ? null : JSON.parse(text);
+        const isJson = String(response.headers['content-type'] ?? '').startsWith('application/json');
+        const parsed: unknown = text === '' ? null : isJson ? JSON.parse(text) : text;
         const code = (parsed as { error?: { code?: string } } | null)?.error?.code;
         resolve({ status: response.statusCode ?? 0, body: parsed, code, headers: response.headers });
       });

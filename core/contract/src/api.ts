@@ -47,7 +47,13 @@ export interface DeviceView {
   readonly facts: FactsView;
   readonly online: boolean;
   /** Of the present link: transport, address, since when. */
-  readonly link: { readonly transport: string; readonly address: string; readonly since: string } | null;
+  readonly link: {
+    readonly transport: string;
+    /** Why this transport and not a better one, in the words of the device; absent when it said nothing. */
+    readonly transport_note?: string;
+    readonly address: string;
+    readonly since: string;
+  } | null;
   readonly enrolled_at: string;
   readonly enrolled_by: string;
   readonly last_seen_at: string | null;

@@ -35,11 +35,13 @@ export interface RelayDoor {
   readonly host: string;
   /** TCP port the HTTP edge has; a listener for UDP takes the same number. */
   readonly port: number;
-  readonly certificate: RelayCertificate;
+  /** Null without TLS (`server.tls.enabled: false`, loopback only): a listener that needs one is `unavailable` then. */
+  readonly certificate: RelayCertificate | null;
   /**
-   * Takes a connection on which an HTTP/1.1 request for /v1/links/… follows. The request passes through the same hooks
-   * as any other, as made by `peer`; whatever `Upgrade` it asks for is completed by `upgrade`. The door owns the
-   * connection from here on.
+   * Takes a connection on which one HTTP/1.1 request for /v1/links/… follows; bytes that were read ahead are put back by
+   * `unshift`. The request passes through the same hooks as any other, as made by `peer`, whatever it says to be forwarded for;
+   * whatever `Upgrade` it asks for is completed by `upgrade`. Anything else is refused. The door owns the connection from here on,
+   * and ends it unless it carries a link within the deadline of strangers.
    */
   accept(connection: Duplex, peer: PeerAddress, upgrade: LinkUpgrade): void;
 }
@@ -48,13 +50,13 @@ export interface RelayDoor {
 export interface ListenerState {
   /** `down`: not now, and it is being mended. `unavailable`: not on this machine or with this config. */
   readonly status: 'up' | 'down' | 'unavailable';
-  /** Why, in one sentence, unless it is up. */
+  /** Why, in one sentence, unless it is up. Anybody can read it at /readyz. */
   readonly detail?: string;
   /** Figures for the metrics by name, as `restarts_total` or `connections`: counters end in `_total`. */
   readonly figures: Readonly<Record<string, number>>;
 }
 
-/** A transport's own listener. It closes when it is disposed. */
+/** A transport's own listener. It closes when it is disposed, which is after its links have taken leave. */
 export interface TransportListener extends AsyncDisposable {
   readonly state: ListenerState;
   /** Connections from here on get this certificate; those that stand go on. */

@@ -35,6 +35,7 @@ export { CONNECT_TIMEOUT_MS } from './trust/open-tls.ts';
 export { parseCertificates, splitCertificates } from './trust/pem.ts';
 export { type ConnectorOptions, createRelayConnector, type RelayConnector } from './trust/relay-connector.ts';
 export { type ResolvedTrust, resolveTrust, type TrustRequest } from './trust/resolve-trust.ts';
+export { explainVerdict } from './trust/tls-failure.ts';
 export { TLS_POLICY } from './trust/tls-policy.ts';
 export { acceptUpgrade } from './upgrade/accept-upgrade.ts';
 export { readRefusal } from './upgrade/read-refusal.ts';

@@ -26,9 +26,9 @@ export function parseRelayUrl(text: string): URL {
   return new URL(url.origin);
 }
 
-/** Host and port of a relay's URL. */
+/** Host and port of a relay's URL. The root dot of a full name is neither sent as server name nor found in certificates. */
 export function relayAddress(relay: URL): RelayAddress {
-  const host = relay.hostname.replace(/^\[(.*)\]$/, '$1');
+  const host = relay.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
   return { host, port: relay.port === '' ? 443 : Number(relay.port), isIp: isIP(host) !== 0 };
 }
 

@@ -15,32 +15,54 @@ export interface TestCertificateOptions {
   /** Signs itself when left out. */
   readonly issuer?: TestCertificate;
   readonly isAuthority?: boolean;
+  /** CAs that may stand below this one. No limit when left out. */
+  readonly pathLength?: number;
   readonly dnsNames?: readonly string[];
   readonly addresses?: readonly string[];
+  /** Bits of the key usage, the first in front: digitalSignature, …, keyCertSign is the sixth. None is said when left out. */
+  readonly keyUsage?: string;
+  /** Numbers of extended key usages in DER, hex. None is said when left out. */
+  readonly extendedKeyUsage?: readonly string[];
+  /** Further extensions. */
+  readonly extensions?: readonly TestExtension[];
   readonly from?: Date;
   readonly until?: Date;
-  /** A fresh one when left out. */
+  /** A fresh one on P-256 when left out. */
   readonly key?: KeyObject;
+  /** Hash that is signed, of the kinds that {@link signatureAlgorithm} knows; of no meaning for Ed25519. */
+  readonly hash?: 'sha1' | 'sha256' | 'sha384';
+  /** Turns one bit of the signature around. */
+  readonly forged?: boolean;
+}
+
+/** An extension by its number and value in DER, hex. */
+export interface TestExtension {
+  readonly oid: string;
+  readonly value: string;
+  readonly critical?: boolean;
 }
 
 const HOUR_MS = 3_600_000;
 
-/** Makes an X.509 v3 certificate with an ECDSA key, byte by byte, so that none is too wrong to be made. */
+/** Makes an X.509 v3 certificate, byte by byte, so that none is too wrong to be made. */
 export function makeTestCertificate(options: TestCertificateOptions): TestCertificate {
   const key = options.key ?? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-  const { issuer } = options;
+  const { issuer, hash = 'sha256' } = options;
+  const signer = issuer?.key ?? key;
+  const algorithm = signatureAlgorithm(signer, hash);
   const body = sequence(
     tagged(0xa0, integer(Buffer.from([2]))),
     integer(Buffer.concat([Buffer.from([0x40]), randomBytes(8)])),
-    ECDSA_SHA256,
+    algorithm,
     distinguishedName(issuer?.name ?? options.name),
     sequence(time(options.from ?? new Date(Date.now() - HOUR_MS)), time(options.until ?? new Date(Date.now() + 24 * HOUR_MS))),
     distinguishedName(options.name),
     createPublicKey(key).export({ type: 'spki', format: 'der' }),
     tagged(0xa3, sequence(...extensions(options))),
   );
-  const signature = sign('sha256', body, issuer?.key ?? key);
-  const der = sequence(body, ECDSA_SHA256, bitString(signature));
+  const signature = sign(signer.asymmetricKeyType === 'ed25519' ? null : hash, body, signer);
+  if (options.forged) signature[signature.length - 1]! ^= 1;
+  const der = sequence(body, algorithm, bitString(signature));
   const pem = `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{1,64}/g, '$&\n')}-----END CERTIFICATE-----\n`;
   return { pem, key, keyPem: key.export({ type: 'pkcs8', format: 'pem' }).toString(), name: options.name };
 }
@@ -52,13 +74,32 @@ export function makeTestPair(leaf: Partial<TestCertificateOptions> = {}): { ca: 
   return { ca, leaf: made, chainPem: made.pem + ca.pem };
 }
 
-function extensions({ isAuthority = false, dnsNames = [], addresses = [] }: TestCertificateOptions): Buffer[] {
+function extensions(options: TestCertificateOptions): Buffer[] {
+  const { dnsNames = [], addresses = [], keyUsage, extendedKeyUsage, extensions: others = [] } = options;
   const names = [
     ...dnsNames.map((name) => tagged(0x82, Buffer.from(name))),
     ...addresses.map((address) => tagged(0x87, addressBytes(address))),
   ];
-  const basic = extension('551d13', sequence(...(isAuthority ? [Buffer.from([1, 1, 0xff])] : [])));
-  return names.length === 0 ? [basic] : [basic, extension('551d11', sequence(...names))];
+  return [
+    extension('551d13', basicConstraints(options)),
+    ...(names.length === 0 ? [] : [extension('551d11', sequence(...names))]),
+    ...(keyUsage === undefined ? [] : [extension('551d0f', usageBits(keyUsage), true)]),
+    ...(extendedKeyUsage === undefined ? [] : [extension('551d25', sequence(...extendedKeyUsage.map(objectId)))]),
+    ...others.map(({ oid, value, critical = false }) => extension(oid, Buffer.from(value, 'hex'), critical)),
+  ];
+}
+
+function basicConstraints({ isAuthority = false, pathLength }: TestCertificateOptions): Buffer {
+  const length = pathLength === undefined ? [] : [integer(Buffer.from([pathLength]))];
+  return sequence(...(isAuthority ? [TRUE, ...length] : []));
+}
+
+/** A string of bits as DER has it: without zeros behind the last one that is set. */
+function usageBits(text: string): Buffer {
+  const bits = text.replace(/0+$/, '');
+  const unused = (8 - (bits.length % 8)) % 8;
+  const bytes = bits.padEnd(bits.length + unused, '0').match(/.{8}/g) ?? [];
+  return tagged(0x03, Buffer.from([unused, ...bytes.map((byte) => Number.parseInt(byte, 2))]));
 }
 
 function addressBytes(address: string): Buffer {
@@ -69,15 +110,30 @@ function addressBytes(address: string): Buffer {
   return Buffer.from(all.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
-const ECDSA_SHA256 = sequence(tagged(0x06, Buffer.from('2a8648ce3d040302', 'hex')));
+const TRUE = Buffer.from([1, 1, 0xff]);
+/** Numbers of signature algorithms, in DER. */
+const ECDSA = { sha1: '2a8648ce3d0401', sha256: '2a8648ce3d040302', sha384: '2a8648ce3d040303' };
+const RSA = { sha1: '2a864886f70d010105', sha256: '2a864886f70d01010b', sha384: '2a864886f70d01010c' };
+const ED25519 = '2b6570';
+
+function signatureAlgorithm({ asymmetricKeyType: type }: KeyObject, hash: keyof typeof RSA): Buffer {
+  if (type === 'ed25519') return sequence(objectId(ED25519));
+  return type === 'rsa' ? sequence(objectId(RSA[hash]), NULL) : sequence(objectId(ECDSA[hash]));
+}
+
+const NULL = Buffer.from([5, 0]);
 
 function distinguishedName(name: string): Buffer {
-  const attribute = sequence(tagged(0x06, Buffer.from('550403', 'hex')), tagged(0x0c, Buffer.from(name)));
+  const attribute = sequence(objectId('550403'), tagged(0x0c, Buffer.from(name)));
   return sequence(tagged(0x31, attribute));
 }
 
-function extension(oid: string, value: Buffer): Buffer {
-  return sequence(tagged(0x06, Buffer.from(oid, 'hex')), tagged(0x04, value));
+function extension(oid: string, value: Buffer, critical = false): Buffer {
+  return sequence(objectId(oid), ...(critical ? [TRUE] : []), tagged(0x04, value));
+}
+
+function objectId(hex: string): Buffer {
+  return tagged(0x06, Buffer.from(hex, 'hex'));
 }
 
 function time(date: Date): Buffer {

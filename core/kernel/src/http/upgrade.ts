@@ -1,6 +1,14 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Log, type PeerAddress, type RelayTransport, TowlineError, toTowlineError } from '@towline/contract';
+import {
+  type Link,
+  type LinkUpgrade,
+  type Log,
+  type PeerAddress,
+  type RelayTransport,
+  TowlineError,
+  toTowlineError,
+} from '@towline/contract';
 import { CreditBudget, createLink } from '@towline/link';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AcceptedLink } from '../links/serve-device.ts';
@@ -15,67 +23,126 @@ export interface UpgradeParts {
   readonly transports: readonly { readonly name: string; readonly transport: RelayTransport }[];
   readonly serveDevice: (accepted: AcceptedLink) => Promise<void>;
   readonly serveClient: (accepted: AcceptedLink) => Promise<void>;
+  /** False while the relay drains: no link is made then. */
+  readonly serving: () => boolean;
   readonly log: Log;
 }
 
-interface PendingUpgrade {
+/** A request that asks for an upgrade. */
+export interface UpgradeArrival {
+  readonly request: IncomingMessage;
   readonly socket: Duplex;
+  /** Bytes that came early. */
   readonly head: Buffer;
-  /** Takes the deadline of strangers off the socket. */
-  admitted(): void;
+  /** What a transport's own listener said of the connection; absent on the port of the API. */
+  readonly made?: { readonly peer: PeerAddress; readonly upgrade: LinkUpgrade };
 }
 
-/**
- * Lets requests that ask for an upgrade pass through the same hooks as all others: credential, kind, errors.
- * What is refused is answered as any request, and the connection closed.
- */
-export function linkUpgrades(app: HttpServer, parts: UpgradeParts): void {
+/** Where requests for links come in, whatever they came by. */
+export interface LinkEntrance {
+  /** Takes a request through the same hooks as all others: credential, kind, errors. What is refused is answered, and the connection closed. */
+  take(arrival: UpgradeArrival): void;
+  /** Ends every link there is, also those that no registry knows yet. */
+  closeLinks(error: TowlineError): Promise<void>;
+}
+
+interface PendingUpgrade extends UpgradeArrival {
+  /** Ends the connection of whoever does not become a link in time. */
+  readonly deadline: NodeJS.Timeout;
+}
+
+/** Serves the two paths of links, and upgrades on the port of the API. */
+export function linkUpgrades(app: HttpServer, parts: UpgradeParts): LinkEntrance {
   const sharedGrowth = new CreditBudget(MAX_GROWTH_BYTES);
   const upgrades = parts.transports.flatMap(({ transport }) => transport.upgrades ?? []);
   const pending = new WeakMap<IncomingMessage, PendingUpgrade>();
-  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  const links = new Set<Link>();
+  const take = (arrival: UpgradeArrival) => {
+    const { request, socket } = arrival;
     socket.on('error', () => socket.destroy());
+    const response = refusableResponse(request, socket);
+    if (response === null) return void socket.destroy();
     // The server's timeouts do not reach a socket that asks for an upgrade.
     const deadline = setTimeout(() => socket.destroy(), STRANGER_DEADLINE_MS);
     socket.once('close', () => clearTimeout(deadline));
-    pending.set(request, { socket, head, admitted: () => clearTimeout(deadline) });
-    app.routing(request, refusableResponse(request, socket));
-  });
+    pending.set(request, { ...arrival, deadline });
+    app.routing(request, response);
+  };
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => take({ request, socket, head }));
 
   const accept = async (request: FastifyRequest, reply: FastifyReply, serve: UpgradeParts['serveDevice']) => {
-    const upgrade = pending.get(request.raw);
-    const token = request.headers.upgrade?.toLowerCase();
-    const chosen = upgrades.find((each) => each.token === token);
-    if (upgrade === undefined || chosen === undefined) {
-      throw new TowlineError('protocol_error', 'This path is for links only.', { hint: 'Links ask for `Upgrade: towline/1`.' });
-    }
+    const arrival = pending.get(request.raw);
+    const chosen = arrival && upgradeOf(arrival, upgrades);
+    if (arrival === undefined || chosen === undefined) throw notForRequests();
+    requireServing(parts);
     refuseForeignOrigin(request);
     const principal = principalOf(request);
-    upgrade.admitted();
     reply.hijack();
-    reply.raw.detachSocket(upgrade.socket as never);
+    reply.raw.detachSocket(arrival.socket as never);
+    // The credential was judged; completing the upgrade has as much time again.
+    arrival.deadline.refresh();
     try {
-      const duplex = await chosen.complete(request.raw, upgrade.socket, upgrade.head);
+      const duplex = await chosen.complete(request.raw, arrival.socket, arrival.head);
+      clearTimeout(arrival.deadline);
       // Towards a device the relay opens streams; from a client it accepts them.
       const link = createLink(duplex, { role: principal.kind === 'device' ? 'opener' : 'acceptor', sharedGrowth });
+      keepUntilClosed(links, link);
+      // In the meantime the relay may have begun to take leave of its links.
+      if (!parts.serving()) void link.close('unavailable', STOPPING);
       endAtExpiry(link, principal);
       // Not awaited: the request ends here, the link goes on by itself. Serving never rejects.
-      void serve({ link, principal, peer: peerOf(request), transport: chosen.transport });
+      void serve({ link, principal, peer: arrival.made?.peer ?? peerOf(request), transport: chosen.transport });
     } catch (error) {
       parts.log.warn('an upgrade failed', { address: request.ip, error: toTowlineError(error) });
-      upgrade.socket.destroy();
+      arrival.socket.destroy();
     }
     return reply;
   };
 
   app.get('/v1/links/device', { config: { access: 'device' } }, (request, reply) => accept(request, reply, parts.serveDevice));
   app.get('/v1/links/client', { config: { access: 'user' } }, (request, reply) => accept(request, reply, parts.serveClient));
+  return {
+    take,
+    async closeLinks({ code, message }) {
+      await Promise.all([...links].map((link) => link.close(code, message)));
+    },
+  };
 }
 
-/** A response on the raw socket, so that a refusal can be written; the connection ends with it. */
-function refusableResponse(request: IncomingMessage, socket: Duplex): ServerResponse {
+const STOPPING = 'The relay is stopping.';
+
+/** The refusal of a request on a path of links that asks for no upgrade there is. */
+export function notForRequests(): TowlineError {
+  return new TowlineError('protocol_error', 'This path is for links only.', { hint: 'Links ask for `Upgrade: towline/1`.' });
+}
+
+/** A listener's own upgrade, whatever is asked for; on the port of the API the one that is asked for by its token. */
+function upgradeOf({ request, made }: UpgradeArrival, upgrades: readonly LinkUpgrade[]): LinkUpgrade | undefined {
+  if (made !== undefined) return made.upgrade;
+  const token = request.headers.upgrade?.toLowerCase();
+  return upgrades.find((each) => each.token === token);
+}
+
+function requireServing({ serving }: UpgradeParts): void {
+  if (!serving()) throw new TowlineError('unavailable', STOPPING);
+}
+
+function keepUntilClosed(links: Set<Link>, link: Link): void {
+  links.add(link);
+  void link.closed.then(() => links.delete(link));
+}
+
+/**
+ * A response on the raw socket, so that a refusal can be written; the connection ends with it. Null when an answer to
+ * an earlier request is still to be written there: nothing asks for a link behind another request.
+ */
+export function refusableResponse(request: IncomingMessage, socket: Duplex): ServerResponse | null {
   const response = new ServerResponse(request);
-  response.assignSocket(socket as never);
+  try {
+    response.assignSocket(socket as never);
+  } catch {
+    return null;
+  }
   response.shouldKeepAlive = false;
   response.on('finish', () => {
     if (response.socket === (socket as unknown)) socket.end(() => socket.destroy());

@@ -29,13 +29,17 @@ export function deviceView(device: Device, link: DeviceLink | null): DeviceView 
     fingerprint: device.fingerprint,
     facts: device.facts,
     online: link !== null,
-    link: link === null ? null : { transport: link.transport, address: link.address, since: time(link.since) },
+    link: link === null ? null : linkView(link),
     enrolled_at: time(device.enrolledAt),
     enrolled_by: device.enrolledBy,
     last_seen_at: timeOrNull(device.lastSeenAt),
     last_address: device.lastAddress ?? null,
     serves: link?.serves ?? [],
   };
+}
+
+function linkView({ transport, transportNote, address, since }: DeviceLink): NonNullable<DeviceView['link']> {
+  return { transport, ...(transportNote === undefined ? {} : { transport_note: transportNote }), address, since: time(since) };
 }
 
 /** A request to enrol. */

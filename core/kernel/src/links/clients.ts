@@ -5,6 +5,7 @@ import type { ErrorCode } from '@towline/protocol';
 export interface ClientLink {
   readonly principal: Principal;
   readonly link: Link;
+  readonly transport: string;
   readonly address: string;
   /** Tells the client why, then closes the link. */
   dismiss(code: ErrorCode, message: string): Promise<void>;

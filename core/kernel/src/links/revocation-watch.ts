@@ -58,7 +58,7 @@ export async function watchRevocations(parts: RevocationWatchParts): Promise<Rev
 function enforce({ registry, clients, log }: RevocationWatchParts, { kind, id, code, message }: Revocation): void {
   const known: ErrorCode = isErrorCode(code) ? code : 'session_ended';
   for (const device of registry.all()) {
-    if (kind === 'device' ? device.device.id === id : device.keyId === id) void device.dismiss(known, message);
+    if (kind === 'device' ? device.device.id === id : device.line.keyIds.has(id)) void device.dismiss(known, message);
   }
   if (kind === 'key') for (const client of clients) if (client.principal.keyId === id) void client.dismiss(known, message);
   log.info('access was revoked', { kind, id, code: known });

@@ -30,11 +30,12 @@ type ClientControl = ControlChannel<RelayToClient, ClientToRelay>;
 
 /** Serves a client's link until it is over. Never rejects. */
 export async function serveClient(parts: ClientServing, accepted: AcceptedLink): Promise<void> {
-  const { link, principal, peer } = accepted;
+  const { link, principal, peer, transport } = accepted;
   const control = createDeferred<ClientControl>();
   const clientLink: ClientLink = {
     principal,
     link,
+    transport,
     address: peer.address,
     async dismiss(code, message) {
       await sayGoodbye(control.promise, new TowlineError(code, message));

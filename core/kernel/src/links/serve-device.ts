@@ -2,6 +2,7 @@ import {
   type AuditEvent,
   type Clock,
   type Link,
+  type LinkEnd,
   type Log,
   type PeerAddress,
   type Principal,
@@ -11,12 +12,21 @@ import {
 } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import { watchLiveness } from '@towline/link';
-import { type DeviceToRelay, type ErrorCode, type GrantKeyRecord, isErrorCode, type KeyId, PROTOCOL_LEVEL } from '@towline/protocol';
+import {
+  type DeviceToRelay,
+  defined,
+  type ErrorCode,
+  type GrantKeyRecord,
+  isErrorCode,
+  type KeyId,
+  PROTOCOL_LEVEL,
+} from '@towline/protocol';
 import { JOURNAL_GRACE_MS, type SessionLedger } from '../sessions/ledger.ts';
 import { type ProvenDevice, proveDevice } from './device-handshake.ts';
 import { endWithControl } from './end-with-control.ts';
+import { giveWay } from './give-way.ts';
 import { createJournalIntake, type JournalIntake } from './journal-intake.ts';
-import type { DeviceLink, DeviceRegistry } from './registry.ts';
+import type { DeviceLine, DeviceLink, DeviceRegistry } from './registry.ts';
 import { createTurns, type Turns } from './turns.ts';
 
 /** How often a device is told the relay's time, milliseconds: clocks that drift 50 parts in a million differ by 0.2 s then. */
@@ -30,6 +40,8 @@ export interface DeviceServing {
   readonly ledger: SessionLedger;
   readonly audit: (event: AuditEvent) => Promise<void>;
   readonly grantKeys: () => readonly GrantKeyRecord[];
+  /** Sessions that this relay carries now, by their ids. */
+  readonly joined: ReadonlyMap<string, unknown>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -65,7 +77,7 @@ async function serveProven(parts: DeviceServing, accepted: AcceptedLink, proven:
   const { control } = proven;
   endWithControl(accepted.link, control);
   try {
-    await takePlace(parts, deviceLink);
+    await takePlace(parts, deviceLink, proven.proof.beside === true);
     await settleAfterLink(parts, deviceLink);
     parts.log.info('a device is online', {
       device: deviceLink.device.id,
@@ -88,11 +100,24 @@ async function serveProven(parts: DeviceServing, accepted: AcceptedLink, proven:
     clearTimeout(lost);
     clearInterval(telling);
     stopWatching();
-    parts.log.info('a device is offline', { device: deviceLink.device.id, name: deviceLink.device.name, code: end.code, by: end.by });
+    parts.registry.remove(deviceLink);
+    logEnd(parts, deviceLink, end);
   } finally {
     parts.registry.remove(deviceLink);
-    await parts.store.devices.touch(deviceLink.device.id, { at: parts.clock.now(), address: deviceLink.address }).catch(() => {});
+    await noteLastSeen(parts, deviceLink);
   }
+}
+
+function logEnd({ registry, log }: DeviceServing, { device, transport }: DeviceLink, { code, by }: LinkEnd): void {
+  const present = registry.get(device.id);
+  const fields = { device: device.id, name: device.name, transport, code, by };
+  if (present === null) log.info('a device is offline', fields);
+  else log.info('a link of a device is over; the device is on another', { ...fields, present: present.transport });
+}
+
+/** When and where it was last seen, unless it is still here: the address of an older link must not cover that of the present one. */
+async function noteLastSeen({ registry, store, clock }: DeviceServing, { device, address }: DeviceLink): Promise<void> {
+  if (registry.get(device.id) === null) await store.devices.touch(device.id, { at: clock.now(), address }).catch(() => {});
 }
 
 function createDeviceLink(
@@ -101,11 +126,13 @@ function createDeviceLink(
   since: number,
 ): DeviceLink {
   const beganMs = performance.now();
+  const { keyId = '' } = principal;
   return {
     device,
-    keyId: principal.keyId ?? '',
+    keyId,
     link,
     transport,
+    ...defined({ transportNote: proof.transport_note }),
     address: peer.address,
     since,
     instance: proof.instance,
@@ -113,6 +140,7 @@ function createDeviceLink(
     serves: proof.serves,
     nonce,
     ready: false,
+    line: { begunAt: since, keyIds: new Set([keyId]) },
     timeMs: () => since + performance.now() - beganMs,
     send: (message) => control.send(message),
     async dismiss(code, message) {
@@ -124,43 +152,25 @@ function createDeviceLink(
 }
 
 /**
- * Welcomes the device and puts its link in the place of an older one, which is told, and closed. The older one serves
- * until then. @throws TowlineError `device_removed`, `key_revoked`, `link_lost` when the link is over itself.
+ * Welcomes the device and puts its link in the place of an older one, which serves until then. That one is told, and closed;
+ * when the device says that it holds both (`beside`), not before its streams are over. @throws TowlineError `device_removed`, `key_revoked`, `link_lost` when the link is over itself.
  */
-async function takePlace(parts: DeviceServing, next: DeviceLink): Promise<void> {
+async function takePlace(parts: DeviceServing, next: DeviceLink, beside: boolean): Promise<void> {
   parts.registry.admit(next);
   await refuseRevoked(parts, next);
   // What a device sent before it lost a connection may arrive when it has another, which must not give way to a dead one.
   if ((await Promise.race([next.link.closed, Promise.resolve(null)])) !== null) throw new TowlineError('link_lost');
   welcome(parts, next);
-  const previous = parts.registry.replace(next);
-  if (previous !== null) await giveWay(parts, previous, next);
+  const replaced = parts.registry.replace(next, beside);
+  next.line = lineOf(next, replaced.retiring, parts.clock.now());
+  await giveWay(parts, next, replaced);
 }
 
-async function giveWay(parts: DeviceServing, previous: DeviceLink, next: DeviceLink): Promise<void> {
-  const two = previous.instance !== next.instance;
-  const text = two
-    ? `Another runtime with the identity of this device connected from ${next.address} (host ${next.hostname}).`
-    : `A newer connection from ${next.address} took over.`;
-  const detail = { old_address: previous.address, new_address: next.address, old_hostname: previous.hostname, new_hostname: next.hostname };
-  parts.log.warn(two ? 'two runtimes share one identity; the newer replaced the older' : 'a device connection was replaced', {
-    device: next.device.id,
-    ...detail,
-  });
-  // A runtime that gave way to another stops; one that gave way to itself must come back.
-  void previous.dismiss(two ? 'device_replaced' : 'device_lost', text);
-  if (!two) return;
-  const { id, name, owner } = next.device;
-  await parts.audit({
-    at: parts.clock.now(),
-    action: 'device.replaced',
-    actor: { kind: 'device', id: `device:${id}`, label: name },
-    address: next.address,
-    device: { id, name },
-    owner,
-    outcome: 'ok',
-    detail,
-  });
+/** The line that a link goes on with: that of the link beside which it came, or one of its own that begins now. */
+function lineOf({ keyId }: DeviceLink, retiring: DeviceLink | null, now: number): DeviceLine {
+  if (retiring === null) return { begunAt: now, keyIds: new Set([keyId]) };
+  retiring.line.keyIds.add(keyId);
+  return retiring.line;
 }
 
 /** A revocation between the request and the note in the registry would have missed this link: look again. */
@@ -193,12 +203,14 @@ async function settleAfterLink({ store, clock }: DeviceServing, { device, keyId,
   ]);
 }
 
-/** Sessions from before this link that the device neither runs nor reports are lost. */
-function scheduleLost(parts: DeviceServing, { device }: DeviceLink, alive: ReadonlySet<string>): NodeJS.Timeout {
-  const openedBefore = parts.clock.now();
+/**
+ * Sessions from before this link, and those that it took over from, that the device neither runs nor reports are lost.
+ * Of those that this relay carries, the end is written by who joined their streams.
+ */
+function scheduleLost(parts: DeviceServing, { device, line }: DeviceLink, alive: ReadonlySet<string>): NodeJS.Timeout {
   return setTimeout(() => {
     parts.ledger
-      .closeLost({ deviceId: device.id, isLost: ({ id, openedAt }) => openedAt < openedBefore && !alive.has(id) })
+      .closeLost({ deviceId: device.id, isLost: ({ id, openedAt }) => openedAt < line.begunAt && !alive.has(id) && !parts.joined.has(id) })
       .catch((error: unknown) => parts.log.error('sessions could not be closed as lost', { device: device.id, error }));
   }, JOURNAL_GRACE_MS);
 }
@@ -222,7 +234,7 @@ function settleRotation(parts: DeviceServing, deviceLink: DeviceLink, keyId: str
     .get(keyId as KeyId, SYSTEM_SCOPE)
     .then(async (key) => {
       if (key === null || key.deviceId !== deviceLink.device.id || key.revokedAt !== undefined) return;
-      deviceLink.keyId = keyId;
+      deviceLink.line.keyIds.add(keyId);
       await parts.store.keys.revokeOlderOfDevice(deviceLink.device.id, key.id, parts.clock.now());
     })
     .catch((error: unknown) => parts.log.error('a rotated key could not be settled', { device: deviceLink.device.id, error }));

@@ -11,16 +11,18 @@ import { deviceRoutes } from '../http/routes/devices.ts';
 import { registrationRoutes } from '../http/routes/registrations.ts';
 import { sessionRoutes } from '../http/routes/sessions.ts';
 import { createHttpServer, type HttpServer } from '../http/server.ts';
-import { linkUpgrades } from '../http/upgrade.ts';
+import { type LinkEntrance, linkUpgrades } from '../http/upgrade.ts';
 import type { StartedPlugins } from '../life-cycle.ts';
 import type { ClientRegistry } from '../links/clients.ts';
 import type { DeviceRegistry } from '../links/registry.ts';
 import type { RevocationWatch } from '../links/revocation-watch.ts';
 import { serveClient } from '../links/serve-client.ts';
 import { type AcceptedLink, serveDevice } from '../links/serve-device.ts';
+import type { RelayMetrics } from '../metrics/relay-metrics.ts';
 import { serveOpening } from '../sessions/gateway.ts';
 import type { SessionLedger } from '../sessions/ledger.ts';
 import { createOpeningGuard } from '../sessions/opening-guard.ts';
+import type { TransportListeners } from '../transports/listeners.ts';
 
 /** Everything that has started when the edge opens. */
 export interface EdgeParts {
@@ -33,15 +35,25 @@ export interface EdgeParts {
   readonly clients: ClientRegistry;
   readonly ledger: SessionLedger;
   readonly watch: RevocationWatch;
+  /** How to break the streams of each session that the relay carries. */
+  readonly joined: Map<string, (error: TowlineError) => void>;
+  readonly listeners: TransportListeners;
+  readonly metrics: RelayMetrics;
   readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly serving: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** The HTTP edge with all routes, not yet listening. */
-export async function openEdge(parts: EdgeParts): Promise<HttpServer> {
-  const { config, plugins, log, registry } = parts;
+/** The HTTP edge with all routes, not yet listening, and the way in for links. */
+export interface Edge {
+  readonly app: HttpServer;
+  readonly entrance: LinkEntrance;
+}
+
+/** Opens the edge. */
+export async function openEdge(parts: EdgeParts): Promise<Edge> {
+  const { config, plugins, log, registry, joined, serving, listeners, metrics } = parts;
   const { store, providers } = plugins;
   const authenticator = createAuthenticator(providers, config.adminEmails);
   const app = await createHttpServer({
@@ -52,19 +64,18 @@ export async function openEdge(parts: EdgeParts): Promise<HttpServer> {
     tls: parts.tls,
   });
   const enrolment = { ...parts, store, limits: config.enrolment, grantKeys: () => parts.grants.ring.published };
-  const joined = new Map<string, (error: TowlineError) => void>();
   const loginMethods = providers.flatMap(({ provider }) => provider.loginMethod ?? []);
-  aboutRoutes(app, { store, loginMethods, serving: parts.serving });
+  aboutRoutes(app, { store, loginMethods, serving, listeners, metrics });
   registrationRoutes(app, { ...enrolment, registry });
   deviceRoutes(app, { ...enrolment, registry, enforce: () => parts.watch.look() });
   sessionRoutes(app, { store, registry, audit: parts.audit, joined, clock: parts.clock });
   auditRoutes(app, { store });
-  linkUpgrades(app, { transports: plugins.transports, log, ...linkServing(parts, joined) });
-  return app;
+  const entrance = linkUpgrades(app, { transports: plugins.transports, serving, log, ...linkServing(parts) });
+  return { app, entrance };
 }
 
-function linkServing(parts: EdgeParts, joined: Map<string, (error: TowlineError) => void>) {
-  const { plugins, registry, clients, ledger, audit, clock, log, relayId, grants } = parts;
+function linkServing(parts: EdgeParts) {
+  const { plugins, registry, clients, ledger, joined, audit, clock, log, relayId, grants } = parts;
   const { store, streams } = plugins;
   const handlers = new Map(streams.map(({ name, handler }) => [handler.protocol, { name, handler }]));
   const gateway = { store, registry, ledger, audit, handlers, guard: createOpeningGuard(), joined, grants: () => grants.ring, clock, log };
@@ -73,7 +84,7 @@ function linkServing(parts: EdgeParts, joined: Map<string, (error: TowlineError)
   const recheck = ({ principal }: AcceptedLink) => refuseRevokedKey(parts, principal.keyId);
   return {
     serveDevice: (accepted: AcceptedLink) =>
-      serveDevice({ relayId, store, registry, ledger, audit, grantKeys: () => grants.ring.published, clock, log }, accepted),
+      serveDevice({ relayId, store, registry, ledger, joined, audit, grantKeys: () => grants.ring.published, clock, log }, accepted),
     serveClient: (accepted: AcceptedLink) => serveClient({ clients, recheck, serveStream, clock, log }, accepted),
   };
 }

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { acquireProcessLock } from '@towline/config/process-lock';
 import type { RelayConfig } from '@towline/config/relay';
-import { type Clock, TowlineError } from '@towline/contract';
+import type { Clock, TowlineError } from '@towline/contract';
 import { OPERATOR } from '../access/actor.ts';
 import { createAuditPipeline } from '../audit/index.ts';
 import { type CertificateHolder, openCertificates } from '../certificates/certificate-holder.ts';
@@ -15,18 +15,20 @@ import type { ClientLink } from '../links/clients.ts';
 import { createDeviceRegistry } from '../links/registry.ts';
 import { watchRevocations } from '../links/revocation-watch.ts';
 import type { RelayLog } from '../log.ts';
+import { createRelayMetrics } from '../metrics/relay-metrics.ts';
 import { type PluginSources, resolvePlugins } from '../plugins/index.ts';
 import { createSessionLedger } from '../sessions/ledger.ts';
+import { createTransportListeners, type TransportListeners } from '../transports/listeners.ts';
 import { openDataFolder } from './data-folder.ts';
 import { writeFirstAdminKey } from './first-admin.ts';
 import { startHousekeeping } from './housekeeping.ts';
+import { isAnyAddress } from './listen.ts';
 import { type EdgeParts, openEdge } from './open-edge.ts';
+import { openToPeers } from './open-to-peers.ts';
 import { pluginEntries, pluginSources } from './plugin-entries.ts';
 
 /** Once a day certificates are looked at, milliseconds: a leaf of our own is renewed thirty days before its end. */
 const CERTIFICATES_EVERY_MS = 86_400_000;
-/** Time for links to take leave when the relay stops, milliseconds. */
-const LEAVE_MS = 2_000;
 /** Time for requests under way when the relay stops, milliseconds. */
 const DRAIN_MS = 2_000;
 
@@ -56,7 +58,7 @@ export interface RunningRelay {
   stop(): Promise<TowlineError[]>;
 }
 
-/** Starts a relay. Its listener opens last; after any failure everything begun is ended again. @throws TowlineError. */
+/** Starts a relay. Its listeners open last; after any failure everything begun is ended again. @throws TowlineError. */
 export async function startRelay(settings: RelaySettings): Promise<RunningRelay> {
   const disposal = createDisposalStack();
   try {
@@ -86,6 +88,10 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
 
   const registry = createDeviceRegistry();
   const clients = new Set<ClientLink>();
+  const joined: EdgeParts['joined'] = new Map();
+  const listeners = createTransportListeners({ transports: plugins.transports, log });
+  const metrics = createRelayMetrics({ registry, clients, joined, listeners });
+  disposal.add('the metrics', () => metrics[Symbol.dispose]());
   const ledger = createSessionLedger({ store, announce: (event) => pipeline.write(event), audit, clock, log });
   const grants = await openGrantRing(store.meta, config.forwardSecrets, registry);
   const watch = await watchRevocations({ revocations: store.revocations, registry, clients, log, alsoLook: () => grants.look() });
@@ -99,7 +105,7 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
   let serving = true;
   const relayId = await loadRelayId(store.meta);
   const tls = certificates === null ? null : { cert: certificates.current.certPem, key: certificates.current.keyPem };
-  const app = await openEdge({
+  const edge = await openEdge({
     config,
     plugins,
     audit,
@@ -109,25 +115,26 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
     clients,
     ledger,
     watch,
+    joined,
+    listeners,
+    metrics,
     tls,
     serving: () => serving,
     clock,
     log,
   });
-  disposal.add('the HTTP edge', () => closeEdge(app));
-  const reload = () => reloadCertificates(certificates, { app, log });
+  disposal.add('the HTTP edge', () => closeEdge(edge.app));
+  const reload = () => reloadCertificates(certificates, { app: edge.app, listeners, log });
   const daily = setInterval(reload, CERTIFICATES_EVERY_MS);
   disposal.add('the look at certificates', () => clearInterval(daily));
   await recordStart(plugins, { audit, clock });
-  const url = await listen(app, config);
-  disposal.add('the links', async () => {
+  const certificate = () => certificates?.current ?? null;
+  const stopServing = () => {
     serving = false;
-    app.server.close();
-    const leaving = [...registry.all(), ...clients].map((link) => link.dismiss('unavailable', 'The relay is stopping.'));
-    await Promise.race([Promise.all(leaving), new Promise((late) => setTimeout(late, LEAVE_MS).unref())]);
-  });
+  };
+  const bound = await openToPeers({ config, edge, listeners, registry, clients, certificate, stopServing, log, signal }, disposal);
   return {
-    url,
+    url: bound.url,
     fingerprint: certificates?.current.fingerprint ?? null,
     adminKeyFile,
     lost: lock.lost,
@@ -163,13 +170,17 @@ function certificateOptions({ dataDir, server }: RelayConfig, clock: Clock): Par
   };
 }
 
-async function reloadCertificates(certificates: CertificateHolder | null, { app, log }: { app: HttpServer; log: RelayLog }): Promise<void> {
+async function reloadCertificates(
+  certificates: CertificateHolder | null,
+  { app, listeners, log }: { app: HttpServer; listeners: TransportListeners; log: RelayLog },
+): Promise<void> {
   if (certificates === null) return;
   const { outcome, ...rest } = await certificates.reload();
   if (outcome === 'failed') log.error('the certificates were not reloaded; the old ones stay in use', rest);
   if (outcome !== 'changed') return;
   const { certPem, keyPem } = certificates.current;
   app.server.setSecureContext({ cert: certPem, key: keyPem });
+  listeners.renewCertificate({ certPem, keyPem });
   log.info('the certificates were reloaded');
 }
 
@@ -178,24 +189,4 @@ async function closeEdge(app: HttpServer): Promise<void> {
   const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
   await app.close();
   clearTimeout(late);
-}
-
-async function listen(app: HttpServer, { server }: RelayConfig): Promise<string> {
-  try {
-    await app.listen({ host: server.host, port: server.port });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const reason = code === 'EADDRINUSE' ? 'the port is in use' : code === 'EACCES' ? 'not permitted' : String((cause as Error).message);
-    throw new TowlineError('unavailable', `Cannot listen on ${server.host} port ${server.port}: ${reason}.`, {
-      hint: 'Choose another with --port or server.port.',
-      cause,
-    });
-  }
-  const { port } = app.server.address() as { port: number };
-  const host = isAnyAddress(server.host) ? 'localhost' : server.host;
-  return `${server.tls.enabled ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-function isAnyAddress(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
 }

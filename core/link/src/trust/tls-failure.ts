@@ -5,7 +5,10 @@ const UNKNOWN_CA = 'is signed by a CA that is not trusted here';
 const SELF_SIGNED = 'is signed by itself and not trusted here';
 const CLOCK_HINT = 'Renew it at the relay; if it is in order there, check the clock of this machine.';
 
-/** Verdicts of OpenSSL by the names Node gives them. */
+const WEAK_KEY = 'has a key that is too short, or its CA has';
+const NAME_NOT_ALLOWED = 'is for a name that its CA may not sign for';
+
+/** Verdicts of OpenSSL by the names Node gives them, and where it gives none by OpenSSL's own words. */
 const VERDICTS: Readonly<Record<string, readonly [what: string, hint?: string]>> = Object.freeze({
   UNABLE_TO_GET_ISSUER_CERT: [UNKNOWN_CA],
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: [UNKNOWN_CA],
@@ -19,6 +22,12 @@ const VERDICTS: Readonly<Record<string, readonly [what: string, hint?: string]>>
   INVALID_CA: ['is signed by a certificate that is not a CA'],
   INVALID_PURPOSE: ['is not made for servers'],
   PATH_LENGTH_EXCEEDED: ['has a chain longer than its CA allows'],
+  'CA signature digest algorithm too weak': ['bears a signature that can be forged, made with SHA-1 or older'],
+  'EE certificate key too weak': [WEAK_KEY],
+  'CA certificate key too weak': [WEAK_KEY],
+  'excluded subtree violation': [NAME_NOT_ALLOWED],
+  'permitted subtree violation': [NAME_NOT_ALLOWED],
+  'unhandled critical extension': ['demands something that is not understood here'],
 });
 
 /** Errors of sockets and name look-up. */
@@ -36,7 +45,7 @@ const NETWORK: Readonly<Record<string, (address: RelayAddress) => string>> = Obj
 /** The error of a failed handshake in words. `verdict` is what OpenSSL said about the certificate, if it came to that. */
 export function explainTlsFailure(error: Error, verdict: unknown, address: RelayAddress): TowlineError {
   if (isTowlineError(error)) return error;
-  if (verdict) return explainVerdict(String(verdict), error);
+  if (verdict) return explainVerdict(nameVerdict(String(verdict), error), error);
   return explainNetworkError(error, address);
 }
 
@@ -53,9 +62,15 @@ export function describeVerdict(verdict: string): readonly [what: string, hint?:
   return VERDICTS[verdict] ?? [`did not pass verification (${verdict})`];
 }
 
-function explainVerdict(verdict: string, cause: Error): TowlineError {
+/** The error of a certificate that was refused, by the verdict's name as in {@link describeVerdict}. */
+export function explainVerdict(verdict: string, cause?: unknown): TowlineError {
   const [what, hint] = describeVerdict(verdict);
   return new TowlineError('relay_untrusted', `The certificate of the relay ${what}.`, { cause, ...(hint ? { hint } : {}) });
+}
+
+/** Node has no names for the rarer verdicts; the message is OpenSSL's own then. */
+function nameVerdict(verdict: string, { message }: Error): string {
+  return verdict === 'UNSPECIFIED' ? message : verdict;
 }
 
 /** An alert comes from a peer that speaks TLS; anything else is one that does not. */

@@ -1,68 +1,57 @@
-import { CONNECT_TIMEOUT_MS, checkHostName, connectVerified, type ResolvedTrust, relayAddress, resolveProxy } from '@towline/link';
-import { isTowlineError, TowlineError } from '@towline/protocol';
-import type { ConnectionEnd } from '../loop/quic-connection.ts';
+import { X509Certificate } from 'node:crypto';
+import { checkHostName, explainVerdict, relayAddress } from '@towline/link';
+import type { TowlineError } from '@towline/protocol';
+import { doubtChain } from './chain-path.ts';
+
+/** Certificates in DER, leaf first. */
+export type Chain = readonly Uint8Array[];
 
 /** TLS alerts by which BoringSSL says what it thinks of a certificate, as QUIC numbers them (RFC 9001 section 4.8). */
-const VERDICTS: Readonly<Record<number, string>> = Object.freeze({
-  298: 'is not for this host, or damaged',
-  299: 'is not made for servers',
-  301: 'has expired or is not valid yet',
-  304: 'is signed by a CA that is not trusted here',
-});
-/** Object identifiers of signatures with SHA-1 (RSA, ECDSA), in DER. OpenSSL refuses them, BoringSSL does not. */
-const SHA1_SIGNATURES = ['06092a864886f70d010105', '06072a8648ce3d0401'].map((hex) => Buffer.from(hex, 'hex'));
+const ALERT = Object.freeze({ badCertificate: 298, unsupported: 299, revoked: 300, expired: 301, unknownCa: 304, decrypt: 307 });
 
-/** Whether the peer's certificate was refused in the handshake. */
-export function isRefusal(error: unknown): error is TowlineError & { readonly cause: ConnectionEnd } {
-  return (
-    isTowlineError(error) &&
-    error.code === 'relay_untrusted' &&
-    typeof error.cause === 'object' &&
-    error.cause !== null &&
-    'isApp' in error.cause
-  );
+/** What BoringSSL has let pass and OpenSSL would not, or not without being asked. Undefined when the chain is in order. */
+export function checkAccepted(relay: URL, chain: Chain, anchors: readonly X509Certificate[]): TowlineError | undefined {
+  const leaf = chain[0];
+  if (leaf === undefined) return explainVerdict('there is none');
+  const doubt = doubtChain(chain, anchors);
+  return doubt === undefined ? checkName(relay, leaf) : explainVerdict(doubt);
 }
 
-/** What BoringSSL has let pass and OpenSSL would not. The chain is DER, leaf first. Undefined when it is in order. */
-export function checkPresented(relay: URL, chain: readonly Uint8Array[]): TowlineError | undefined {
-  const leaf = chain[0];
-  if (leaf === undefined) return new TowlineError('relay_untrusted', 'The relay presented no certificate.');
+/** The error of a certificate that BoringSSL refused with an alert, in the words that TLS has for it. */
+export function explainAlert(alert: number, relay: URL, chain: Chain): TowlineError {
+  const wrongName = alert === ALERT.badCertificate && chain[0] !== undefined ? checkName(relay, chain[0]) : undefined;
+  return wrongName ?? explainVerdict(nameOf(alert, readChain(chain)));
+}
+
+function checkName(relay: URL, leaf: Uint8Array): TowlineError | undefined {
   const { host, isIp } = relayAddress(relay);
-  // The last one may be a root, whose signature means nothing.
-  const signed = chain.length === 1 ? chain : chain.slice(0, -1);
-  if (signed.some((der) => SHA1_SIGNATURES.some((oid) => Buffer.from(der).includes(oid))))
-    return new TowlineError('relay_untrusted', 'The certificate of the relay bears a signature with SHA-1, which can be forged.');
   return checkHostName(host, isIp, Buffer.from(leaf));
 }
 
-/** What {@link explainRefusal} goes by. */
-export interface RefusedDial {
-  readonly relay: URL;
-  readonly trust: ResolvedTrust;
-  readonly environment: NodeJS.ProcessEnv;
-  readonly warn: (text: string) => void;
-  readonly signal: AbortSignal;
+function nameOf(alert: number, chain: readonly X509Certificate[]): string {
+  switch (alert) {
+    case ALERT.unsupported:
+      return 'INVALID_PURPOSE';
+    case ALERT.revoked:
+      return 'CERT_REVOKED';
+    case ALERT.expired:
+      return chain.some(({ validFrom }) => Date.parse(validFrom) > Date.now()) ? 'CERT_NOT_YET_VALID' : 'CERT_HAS_EXPIRED';
+    case ALERT.unknownCa:
+      return chain.length === 1 && chain[0]!.checkIssued(chain[0]!) ? 'DEPTH_ZERO_SELF_SIGNED_CERT' : 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY';
+    case ALERT.decrypt:
+      return 'CERT_SIGNATURE_FAILURE';
+    default:
+      return `TLS alert ${alert - 0x100}`;
+  }
 }
 
-/**
- * The error for a certificate that was refused over QUIC. TLS is asked as well, so that people read the same words on
- * every transport; where TLS accepts it, as it does an anchor that is no root, QUIC is what cannot be used here.
- */
-export async function explainRefusal(
-  refusal: TowlineError & { readonly cause: ConnectionEnd },
-  { relay, trust, environment, warn, signal }: RefusedDial,
-): Promise<TowlineError> {
-  try {
-    const proxy = await resolveProxy(relay, environment);
-    const socket = await connectVerified({ relay, proxy, trust, warn, timeoutMs: CONNECT_TIMEOUT_MS, signal });
-    socket.destroy();
-    return new TowlineError('unavailable', 'QUIC cannot check the certificate of this relay in the way that was asked for; TLS can.', {
-      hint: 'Pin or trust the root of its chain, not a certificate below it.',
-      cause: refusal,
-    });
-  } catch (error) {
-    if (isTowlineError(error) && error.code === 'relay_untrusted') return error;
-    const what = VERDICTS[refusal.cause.code] ?? `did not pass verification (TLS alert ${refusal.cause.code - 0x100})`;
-    return new TowlineError('relay_untrusted', `The certificate of the relay ${what}.`, { cause: refusal });
-  }
+/** Those of a chain that can be read. */
+export function readChain(chain: Chain): X509Certificate[] {
+  return chain.flatMap((der) => {
+    try {
+      return [new X509Certificate(Buffer.from(der))];
+    } catch {
+      return [];
+    }
+  });
 }

@@ -9,5 +9,7 @@ export interface DatagramSocket {
   onPacket(listener: (packet: Buffer, from: HostPort) => void): void;
   /** Errors that tell something, as a port that refuses. The socket goes on. */
   onError(listener: (error: Error) => void): void;
+  /** From here on the socket keeps the process alive no longer. */
+  unref(): void;
   close(): void;
 }

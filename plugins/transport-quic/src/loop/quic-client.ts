@@ -64,6 +64,10 @@ class Client implements DialledConnection {
         renewConnectionIds(native, secret, { added: () => {}, retired: () => {} });
         this.#lookAtPaths();
       },
+      // A program that has said goodbye may end at once.
+      onOver: () => {
+        for (const each of this.#sockets.values()) each.unref();
+      },
       socketFor: (local) => this.#sockets.get(socketKey(local)) ?? this.#current,
     });
     this.#listen(socket);

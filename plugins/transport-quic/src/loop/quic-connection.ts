@@ -9,6 +9,12 @@ import { WaitingWriters } from './waiting-writers.ts';
 
 /** Packets that go out in one turn, so that other connections get theirs. */
 const PACKETS_PER_TURN = 64;
+/**
+ * Packets that go out in one turn once the connection is closed, and how long it is kept then, milliseconds. Quiche 0.18
+ * makes packets without end when it is closed while it wants to probe for a lost part of the handshake.
+ */
+const LAST_PACKETS_PER_TURN = 4;
+const CLOSING_MS = 3_000;
 /** Streams that are asked in one turn whether their peer stopped reading. */
 const STOP_LOOKS_PER_TURN = 64;
 /**
@@ -18,6 +24,11 @@ const STOP_LOOKS_PER_TURN = 64;
 const MAX_STRANGER_BYTES = 65_536;
 /** Bytes that streams may hold for readers that do not read, by the windows they have: 512 initial ones. Above it the largest is reset. */
 const MAX_HELD_BYTES = 134_217_728;
+/**
+ * Bytes that heads may hold which are not whole: dozens of the longest. While they hold more, further streams wait in
+ * quiche, unread.
+ */
+const MAX_HEAD_BYTES = 2_097_152;
 /** Bytes that are still taken in for streams nobody reads while the peer says goodbye. */
 const MAX_LAST_BYTES = 8_388_608;
 /** Longest reason that surely fits into the packet that closes a connection, bytes. */
@@ -46,6 +57,8 @@ export interface ConnectionParts {
   readonly onTurn: (connection: QuicConnection) => void;
   /** Chooses the socket by the local address that quiche sends from. The one given by default. */
   readonly socketFor?: (local: HostPort) => DatagramSocket;
+  /** Called once the connection is over for its users; some last packets may still come and go. */
+  readonly onOver?: () => void;
 }
 
 /**
@@ -61,6 +74,8 @@ export class QuicConnection implements QuicStreamHost {
   readonly #parts: ConnectionParts;
   readonly #streams = new Map<number, QuicStream>();
   readonly #heads = new Map<number, IncomingHead>();
+  #headBytes = 0;
+  #headsWait = false;
   readonly #writers = new WaitingWriters();
   readonly #onlyWriting = new Set<QuicStream>();
   #peer: HostPort;
@@ -78,6 +93,7 @@ export class QuicConnection implements QuicStreamHost {
   #waited = false;
   #flushedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
+  #late: NodeJS.Timeout | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
   #nextStreamId: number;
   #listener: ((stream: QuicStream) => void) | null = null;
@@ -356,6 +372,7 @@ export class QuicConnection implements QuicStreamHost {
   #read(): void {
     let held = 0;
     let largest: QuicStream | undefined;
+    this.#headsWait = false;
     for (const id of this.native.readable()) {
       const stream = this.#streams.get(id);
       if (stream === undefined) {
@@ -373,19 +390,27 @@ export class QuicConnection implements QuicStreamHost {
   /** The first bytes of a stream say what it is for. */
   #readHead(id: number): void {
     if (id % 4 === this.#nextStreamId % 4) return this.#dropRest(id);
-    const head = this.#heads.get(id) ?? new IncomingHead(MAX_STREAM_HEAD);
-    this.#heads.set(id, head);
+    if (!this.#admitted && id !== 0) return this.close(ERRORS.protocol_error.wire, 'A second stream came before the link was there.');
+    let head = this.#heads.get(id);
+    if (head === undefined) {
+      this.#headsWait ||= this.#headBytes > MAX_HEAD_BYTES;
+      if (this.#headBytes > MAX_HEAD_BYTES) return;
+      head = new IncomingHead(MAX_STREAM_HEAD);
+      this.#heads.set(id, head);
+    }
     let whole: Buffer | null;
+    const before = head.received;
     try {
-      const before = head.received;
       whole = head.read(this.native, id);
-      this.counted(id, { received: head.received - before });
-      if (whole === null) return;
     } catch {
       // Reset before it began, or no head at all.
+      this.#headBytes += head.received - before;
       return this.#dropRest(id);
     }
-    this.#heads.delete(id);
+    this.#headBytes += head.received - before;
+    this.counted(id, { received: head.received - before });
+    if (whole === null) return;
+    this.#forgetHead(id);
     const stream = new QuicStream(this, { id, head: whole, announce: null });
     this.#streams.set(id, stream);
     try {
@@ -398,9 +423,16 @@ export class QuicConnection implements QuicStreamHost {
 
   /** Bytes of a stream that is over here already: read to nowhere, so that its credit comes back. */
   #dropRest(id: number): void {
-    this.#heads.delete(id);
+    this.#forgetHead(id);
     const stream = new QuicStream(this, { id, head: Buffer.alloc(0), announce: null });
     stream.destroy(new TowlineError('protocol_error'));
+  }
+
+  #forgetHead(id: number): void {
+    this.#headBytes -= this.#heads.get(id)?.received ?? 0;
+    this.#heads.delete(id);
+    // Those that waited for room are read in the next turn.
+    if (this.#headsWait) this.wantsTurn();
   }
 
   #lookForStops(): void {
@@ -424,7 +456,8 @@ export class QuicConnection implements QuicStreamHost {
   #flush(): void {
     this.#flushedBytes = this.#streamBytesOut;
     const { slab, socket, socketFor } = this.#parts;
-    for (let packets = 0; packets < PACKETS_PER_TURN; packets += 1) {
+    const most = this.#end ? LAST_PACKETS_PER_TURN : PACKETS_PER_TURN;
+    for (let packets = 0; packets < most; packets += 1) {
       const sent = this.#nextPacket(slab.room());
       if (!sent) return this.#arm();
       const [length, { from, to }] = sent;
@@ -433,7 +466,7 @@ export class QuicConnection implements QuicStreamHost {
       (socketFor?.(from) ?? socket).send(slab.take(length), to);
     }
     this.#arm();
-    this.wantsTurn();
+    if (!this.#end) this.wantsTurn();
   }
 
   #nextPacket(room: Buffer): ReturnType<NativeConnection['send']> {
@@ -458,6 +491,7 @@ export class QuicConnection implements QuicStreamHost {
     clearTimeout(this.#timer);
     this.#timerDueMs = dueMs;
     this.#timer = setTimeout(this.#expire, Math.max(1, Math.ceil(dueMs - nowMs)));
+    if (this.#settled) this.#timer.unref();
   }
 
   readonly #expire = (): void => {
@@ -498,6 +532,10 @@ export class QuicConnection implements QuicStreamHost {
     if (this.#settled) return;
     this.#settled = true;
     const end = this.#end!;
+    this.#late = setTimeout(() => this.#leave(), CLOSING_MS);
+    this.#late.unref();
+    this.#timer?.unref();
+    this.#parts.onOver?.();
     // The link may have a better word for it; streams are told through it.
     setImmediate(() => this.#resolveClosed(end));
   }
@@ -516,6 +554,7 @@ export class QuicConnection implements QuicStreamHost {
     this.#settle();
     this.#gone = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#late);
     this.#onGone();
   }
 }

@@ -90,6 +90,9 @@ function wrap(socket: Socket, connected: boolean): UdpSocket {
     onError(listener) {
       onError = listener;
     },
+    unref() {
+      socket.unref();
+    },
     close() {
       if (closed) return;
       closed = true;

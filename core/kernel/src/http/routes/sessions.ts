@@ -25,8 +25,8 @@ export function sessionRoutes(app: HttpServer, { store, registry, audit, joined,
     const session = await store.sessions.get(request.params.id as SessionId, callerOf(principal));
     if (session === null) throw new TowlineError('not_found', 'No such open session, or it is not yours to end.');
     if (session.actor.id !== principal.id) requireRole(principal, session.owner, 'admin');
-    const link = registry.get(session.deviceId);
-    if (link === null) throw new TowlineError('device_offline', 'The device is offline; what ran on it ended with its link.');
+    if (registry.get(session.deviceId) === null)
+      throw new TowlineError('device_offline', 'The device is offline; what ran on it ended with its link.');
     const { id, deviceId, deviceName, owner, protocol } = session;
     const device = { id: deviceId, name: deviceName };
     await audit({
@@ -41,7 +41,8 @@ export function sessionRoutes(app: HttpServer, { store, registry, audit, joined,
       outcome: 'ok',
     });
     const error = new TowlineError('session_ended', `Ended by ${printable(principal.label)}.`);
-    link.send({ type: 'end_session', session: id, code: error.code, message: error.message });
+    for (const each of registry.linksOf(deviceId))
+      each.send({ type: 'end_session', session: id, code: error.code, message: error.message });
     setTimeout(() => joined.get(id)?.(error), END_GRACE_MS).unref();
     return reply.status(202).send();
   });
