@@ -39,14 +39,20 @@ export async function askTls(refusal: TowlineError, { relay, trust, environment,
 
 /** Whether an error says that something else than the relay answers over QUIC. */
 export function isImpostor(error: unknown): error is TowlineError {
-  return isTowlineError(error) && error.code === 'relay_not_towline' && isTowlineError(error.cause) && error.cause.code === 'relay_untrusted';
+  return (
+    isTowlineError(error) && error.code === 'relay_not_towline' && isTowlineError(error.cause) && error.cause.code === 'relay_untrusted'
+  );
 }
 
 function notForQuic(refusal: TowlineError): TowlineError {
-  return new TowlineError('unavailable', `TLS accepts the certificate of the relay, but QUIC cannot check it. For QUIC: ${refusal.message}`, {
-    hint: 'Pin or trust the root of its chain, not a certificate below it; RSA keys need 2048 bits.',
-    cause: refusal,
-  });
+  return new TowlineError(
+    'unavailable',
+    `TLS accepts the certificate of the relay, but QUIC cannot check it. For QUIC: ${refusal.message}`,
+    {
+      hint: 'Pin or trust the root of its chain, not a certificate below it; RSA keys need 2048 bits.',
+      cause: refusal,
+    },
+  );
 }
 
 function notTheRelay(relay: URL, refusal: TowlineError): TowlineError {

@@ -20,7 +20,7 @@ export function checkAccepted(relay: URL, chain: Chain, anchors: readonly X509Ce
 /** The error of a certificate that BoringSSL refused with an alert, in the words that TLS has for it. */
 export function explainAlert(alert: number, relay: URL, chain: Chain): TowlineError {
   const wrongName = alert === ALERT.badCertificate && chain[0] !== undefined ? checkName(relay, chain[0]) : undefined;
-  return wrongName ?? explainVerdict(nameOf(alert, readChain(chain)));
+  return wrongName ?? explainVerdict(nameOf(alert, readCertificates(chain)));
 }
 
 function checkName(relay: URL, leaf: Uint8Array): TowlineError | undefined {
@@ -45,11 +45,11 @@ function nameOf(alert: number, chain: readonly X509Certificate[]): string {
   }
 }
 
-/** Those of a chain that can be read. */
-export function readChain(chain: Chain): X509Certificate[] {
-  return chain.flatMap((der) => {
+/** Those certificates, in PEM or DER, that can be read. */
+export function readCertificates(texts: readonly (string | Uint8Array)[]): X509Certificate[] {
+  return texts.flatMap((text) => {
     try {
-      return [new X509Certificate(Buffer.from(der))];
+      return [new X509Certificate(typeof text === 'string' ? text : Buffer.from(text))];
     } catch {
       return [];
     }

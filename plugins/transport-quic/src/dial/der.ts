@@ -15,11 +15,11 @@ export function readDer(bytes: Buffer): DerValue[] {
     const first = bytes.readUInt8(at + 1);
     // From 0x80 on it is the number of bytes that the length has.
     const lengthBytes = first < 0x80 ? 0 : first - 0x80;
-    const length = lengthBytes === 0 ? first : bytes.readUIntBE(at + 2, lengthBytes);
     const begin = at + 2 + lengthBytes;
-    at = begin + length;
-    if (at > bytes.length) throw new RangeError('a value is longer than what it stands in');
-    values.push({ tag, content: bytes.subarray(begin, at) });
+    const end = begin + (first < 0x80 ? first : bytes.readUIntBE(at + 2, lengthBytes));
+    if (end > bytes.length) throw new RangeError('a value is longer than what it stands in');
+    values.push({ tag, content: bytes.subarray(begin, end) });
+    at = end;
   }
   return values;
 }

@@ -3,13 +3,17 @@ import { TowlineError } from '@towline/contract';
 import { CONNECT_TIMEOUT_MS, relayAddress, startDeadline } from '@towline/link';
 import { requestLink } from '../link/request-link.ts';
 import { followRoute } from '../loop/follow-route.ts';
+import { isImpostor } from './ask-tls.ts';
 import { connectVerifiedQuic } from './connect-verified-quic.ts';
 
 /** Parts of the process that a dialler uses. */
 export interface QuicDialHost {
   /** Where SSL_CERT_FILE is looked up. */
   readonly environment: NodeJS.ProcessEnv;
-  /** Called for each connection that is not verified (TOWLINE_TRUST_INVALID_CERT). */
+  /**
+   * Called for each connection that is not verified (TOWLINE_TRUST_INVALID_CERT), and once when something else than the
+   * relay begins to answer in its place.
+   */
   readonly warn: (text: string) => void;
   /** Time from the first packet to the link, milliseconds; 10 s by default. */
   readonly deadlineMs?: number;
@@ -17,7 +21,22 @@ export interface QuicDialHost {
 
 /** Makes the dialling half of the QUIC transport. Where this machine has no native part, dialling throws `unavailable`. */
 export function createQuicDial(host: QuicDialHost): DialTransport {
-  return { name: 'quic', dial: (request) => dialQuic(request, host) };
+  let warned = '';
+  return {
+    name: 'quic',
+    async dial(request) {
+      try {
+        const link = await dialQuic(request, host);
+        warned = '';
+        return link;
+      } catch (error) {
+        // A ladder goes on to the next rung: without this, few would learn of it.
+        if (isImpostor(error) && warned !== error.message) host.warn(`WARNING: ${error.message} ${error.hint}`);
+        if (isImpostor(error)) warned = error.message;
+        throw error;
+      }
+    },
+  };
 }
 
 async function dialQuic(request: DialRequest, host: QuicDialHost): Promise<Link> {

@@ -83,6 +83,8 @@ export class QuicConnection implements QuicStreamHost {
   #resolveClosed!: (end: ConnectionEnd) => void;
   #end: ConnectionEnd | null = null;
   #isEstablished = false;
+  /** Established in this turn. */
+  #isNew = false;
   #settled = false;
   #gone = false;
   #onGone: () => void = () => {};
@@ -245,6 +247,9 @@ export class QuicConnection implements QuicStreamHost {
   /** Tells the peer that the connection is over, and why. What its streams still hold is dropped. */
   close(code: number, reason: string, isApp = true): void {
     if (this.#end) return;
+    // What the handshake still owes goes first: once closed, quiche sends nothing of it, and the peer would wait in vain.
+    this.#flush();
+    if (this.#end) return;
     this.#end = { by: 'self', isApp, code, reason };
     this.#closeNative(isApp, code, reason);
     this.#flush();
@@ -358,14 +363,16 @@ export class QuicConnection implements QuicStreamHost {
    * and more packets may be there to be acknowledged with it.
    */
   #mayWaitForMore(): boolean {
-    const waits = this.#received && !this.#waited && this.#isEstablished && !this.#end && this.#streamBytesOut === this.#flushedBytes;
+    const waits = this.#received && !this.#waited && !this.#isNew && this.#isEstablished && !this.#end && this.#streamBytesOut === this.#flushedBytes;
     this.#waited = waits;
+    this.#isNew = false;
     return waits;
   }
 
   #beEstablished(): void {
     if (this.#isEstablished || !this.native.isEstablished()) return;
     this.#isEstablished = true;
+    this.#isNew = true;
     this.#resolveEstablished();
   }
 
