@@ -55,8 +55,8 @@ export function createCarrier({ door, limits }: { readonly door: Door; readonly 
         guest = guests.enter(connection.peer.host);
       } catch (error) {
         counts.turnedAway += 1;
-        const { wire, message } = toTowlineError(error);
-        return connection.close(wire, message);
+        // This way is full, and another may not be: `rate_limited` would be the relay's word, for which diallers do not try TLS.
+        return connection.close(ERRORS.unavailable.wire, toTowlineError(error).message);
       }
       try {
         await admit(connection, guest);

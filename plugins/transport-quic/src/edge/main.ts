@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { RelayCertificate } from '@towline/contract';
 import { toTowlineError } from '@towline/protocol';
+import { createCollector } from './collect-garbage.ts';
 import { BEAT_EVERY_MS, CHANNEL_FD, type EdgeFailure, type EdgeStart, relayChannel, type ToEdge } from './edge-messages.ts';
 import { type RunningEdge, runEdge } from './run-edge.ts';
 
@@ -17,6 +18,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 const channel = relayChannel(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }));
 const parent = process.ppid;
+const collectGarbage = createCollector();
 let edge: RunningEdge | undefined;
 let renewed: RelayCertificate | undefined;
 let heardMs = performance.now();
@@ -32,6 +34,7 @@ void channel.closed.then(orphaned);
 setInterval(() => {
   // The parent's number changes when it dies, also where something else keeps the channel open.
   if (process.ppid !== parent || performance.now() - heardMs > RELAY_SILENCE_MS) return orphaned();
+  collectGarbage(process.memoryUsage.rss());
   channel.send({ type: 'beat', figures: { ...edge?.figures, resident_bytes: process.memoryUsage.rss() } });
 }, BEAT_EVERY_MS);
 

@@ -172,6 +172,10 @@ export class QuicConnection implements QuicStreamHost {
     return this.#writers.size > 0;
   }
 
+  get isAdmitted(): boolean {
+    return this.#admitted;
+  }
+
   /** Whether this side says or said that the connection is over. */
   get isClosed(): boolean {
     return this.#end !== null;
@@ -224,7 +228,7 @@ export class QuicConnection implements QuicStreamHost {
   receive(packet: Buffer, from: HostPort, to: HostPort): void {
     if (this.#gone || !this.#maySend(from)) return;
     this.#bytesIn += packet.length;
-    if (!this.#admitted && this.#bytesIn > MAX_STRANGER_BYTES) return this.#tooMuch();
+    if (!this.#admitted && this.#bytesIn > MAX_STRANGER_BYTES) return this.turnAway();
     try {
       this.native.recv(packet, { from, to });
       this.#lastReceivedMs = performance.now();
@@ -239,7 +243,8 @@ export class QuicConnection implements QuicStreamHost {
     return this.#admitted || (host === this.#peer.host && port === this.#peer.port);
   }
 
-  #tooMuch(): void {
+  /** Gives up a peer that sends too much before it is admitted. */
+  turnAway(): void {
     this.close(ERRORS.link_flooded.wire, 'Too much was sent before the link was there.');
     this.abandon();
   }
@@ -363,7 +368,8 @@ export class QuicConnection implements QuicStreamHost {
    * and more packets may be there to be acknowledged with it.
    */
   #mayWaitForMore(): boolean {
-    const waits = this.#received && !this.#waited && !this.#isNew && this.#isEstablished && !this.#end && this.#streamBytesOut === this.#flushedBytes;
+    const waits =
+      this.#received && !this.#waited && !this.#isNew && this.#isEstablished && !this.#end && this.#streamBytesOut === this.#flushedBytes;
     this.#waited = waits;
     this.#isNew = false;
     return waits;

@@ -11,11 +11,13 @@ import {
   tokenNumber,
 } from './connection-ids.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
+import { originOf } from './origin.ts';
 import { PacketSlab } from './packet-slab.ts';
 import { PACKET_BYTES, type QuicTuning, serverConfig } from './quic-config.ts';
 import { QuicConnection } from './quic-connection.ts';
 import { makeRetryToken, readRetryToken } from './retry-token.ts';
 import { statelessReset } from './stateless-reset.ts';
+import { createStrangerBytes } from './stranger-bytes.ts';
 
 /** A client's first packet is padded to so many bytes (RFC 9000 section 14.1); what is shorter is none. */
 const MIN_INITIAL_BYTES = 1_200;
@@ -32,6 +34,8 @@ export interface ServerLimits {
   readonly maxConnections?: number;
   /** Handshakes at once. More are not begun. 1,000 by default. */
   readonly maxHandshakes?: number;
+  /** Of these, with one origin. 250 by default: fifty a second that are never finished. */
+  readonly maxHandshakesPerOrigin?: number;
   /** Handshakes at once above which a client must first show, by a Retry, that it receives at its address. 50 by default. */
   readonly retryAbove?: number;
 }
@@ -73,7 +77,9 @@ class Server implements QuicServer {
   readonly #retryKey: Buffer;
   readonly #resetKey: Buffer;
   #config: NativeConfig;
+  readonly #strangerBytes = createStrangerBytes();
   #handshakes = 0;
+  readonly #handshakesFrom = new Map<string, number>();
   #closing = false;
   #resetsLeft = RESETS_PER_SECOND;
   readonly #resetTimer: NodeJS.Timeout;
@@ -81,7 +87,7 @@ class Server implements QuicServer {
 
   constructor(options: QuicServerOptions) {
     this.#options = options;
-    this.#limits = { maxConnections: 20_000, maxHandshakes: 1_000, retryAbove: 50, ...options.limits };
+    this.#limits = { maxConnections: 20_000, maxHandshakes: 1_000, maxHandshakesPerOrigin: 250, retryAbove: 50, ...options.limits };
     this.#config = serverConfig(options.quiche, options.certificate, options.tuning ?? {});
     this.#retryKey = createHmac('sha256', options.secret).update('retry key').digest();
     this.#resetKey = createHmac('sha256', options.secret).update('reset key').digest();
@@ -128,17 +134,16 @@ class Server implements QuicServer {
 
   #take(packet: Buffer, from: HostPort): void {
     this.#counts.packets += 1;
-    const { local } = this.#options.socket;
     // The first bit tells long headers from short ones (RFC 8999 section 5).
     if (packet.length > CONNECTION_ID_BYTES && (packet[0]! & 0x80) === 0) {
       const connection = this.#byId.get(shortHeaderKey(packet));
-      if (connection) connection.receive(packet, from, local);
+      if (connection) this.#give(connection, packet, from);
       else this.#reset(packet, from);
       return;
     }
     const header = this.#readHeader(packet);
     const known = header && this.#byId.get(idKey(header.dcid));
-    if (known) known.receive(packet, from, local);
+    if (known) this.#give(known, packet, from);
     else if (header) this.#begin(packet, header, from);
     else this.#counts.dropped += 1;
   }
@@ -197,7 +202,8 @@ class Server implements QuicServer {
     { id, sentTo, firstId }: { readonly id: Buffer; readonly sentTo: Uint8Array; readonly firstId: Buffer | null },
   ): void {
     const { quiche, socket } = this.#options;
-    if (this.#handshakes >= this.#limits.maxHandshakes || this.#connections.size >= this.#limits.maxConnections) {
+    const origin = originOf(from.host);
+    if (!this.#hasRoomFor(origin)) {
       this.#counts.refused += 1;
       return;
     }
@@ -212,32 +218,54 @@ class Server implements QuicServer {
         slab: this.#slab,
         peer: from,
         keepAliveMs: null,
-        onTurn: (self) => this.#tend(self, ids),
+        onTurn: (self) => this.#tend(self, ids, idKey(id)),
       });
     } catch {
       return this.#drop();
     }
     this.#counts.handshakes += 1;
-    this.#handshakes += 1;
+    this.#countHandshake(origin, 1);
     this.#connections.add(connection);
     this.#route(idKey(id), ids, connection);
     this.#route(idKey(sentTo), ids, connection);
-    this.#watchHandshake(connection);
+    const handshakeOver = this.#watchHandshake(connection, origin);
     connection.onGone = () => {
+      // Now, not in a later turn: whoever reads the figures in between would see more handshakes than connections.
+      handshakeOver();
       this.#connections.delete(connection);
       for (const key of ids) this.#byId.delete(key);
     };
-    connection.receive(packet, from, socket.local);
+    this.#give(connection, packet, from);
   }
 
-  #watchHandshake(connection: QuicConnection): void {
+  #give(connection: QuicConnection, packet: Buffer, from: HostPort): void {
+    const before = connection.bytesIn;
+    connection.receive(packet, from, this.#options.socket.local);
+    this.#strangerBytes.count(connection, connection.bytesIn - before);
+  }
+
+  #hasRoomFor(origin: string): boolean {
+    const { maxHandshakes, maxHandshakesPerOrigin, maxConnections } = this.#limits;
+    if (this.#handshakes >= maxHandshakes || this.#connections.size >= maxConnections) return false;
+    return (this.#handshakesFrom.get(origin) ?? 0) < maxHandshakesPerOrigin;
+  }
+
+  #countHandshake(origin: string, change: 1 | -1): void {
+    this.#handshakes += change;
+    const left = (this.#handshakesFrom.get(origin) ?? 0) + change;
+    if (left === 0) this.#handshakesFrom.delete(origin);
+    else this.#handshakesFrom.set(origin, left);
+  }
+
+  /** Answers how to say that the handshake is over; saying it again does nothing. */
+  #watchHandshake(connection: QuicConnection, origin: string): () => void {
     const late = setTimeout(() => {
       connection.close(ERRORS.timeout.wire, 'The handshake took too long.');
       connection.abandon();
     }, HANDSHAKE_MS);
     const over = () => {
       clearTimeout(late);
-      if (counted) this.#handshakes -= 1;
+      if (counted) this.#countHandshake(origin, -1);
       counted = false;
     };
     let counted = true;
@@ -248,14 +276,17 @@ class Server implements QuicServer {
       this.#counts.connections += 1;
       this.#options.onConnection(connection);
     });
+    return over;
   }
 
   /** Renews ids and takes note of the peer's changes of address. */
-  #tend(connection: QuicConnection, ids: Set<string>): void {
+  #tend(connection: QuicConnection, ids: Set<string>, firstId: string): void {
     renewConnectionIds(connection.native, this.#resetKey, {
       added: (id) => this.#route(idKey(id), ids, connection),
       retired: (id) => {
         const key = idKey(id);
+        // A client obeys the reset token of its first id for as long as it lives: nobody may have that sent by naming the id.
+        if (key === firstId) return;
         ids.delete(key);
         this.#byId.delete(key);
       },
