@@ -99,7 +99,10 @@ describe('server.tls.enabled: false', () => {
   it('serves plain HTTP on loopback, which neither towline nor a runtime sends a credential over', async () => {
     await using program = startProgram(bin('towline-relay'), ['start', '--config', join(dir, 'plain.yaml'), '--port', '0'], { cwd: dir });
     const [, url = ''] = await program.saw(/^ready url=(http:\/\/127\.0\.0\.1:\d+)$/m);
-    expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ status: 'ready' });
+    expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
+      status: 'ready',
+      transports: { quic: { status: 'unavailable', detail: expect.stringContaining('QUIC needs TLS') } },
+    });
     const env = {
       TOWLINE_CONFIG_DIR: join(system.dir, 'plain'),
       TOWLINE_RELAY: url,

@@ -46,7 +46,7 @@ const upgrade = (path: string, ...lines: string[]) =>
 describe('routes for anyone', () => {
   it('tell that the relay lives and serves, without a credential', async () => {
     expect(bodyOf(await api.call('GET', '/healthz'))).toEqual({ status: 'ok' });
-    expect(bodyOf(await api.call('GET', '/readyz'))).toEqual({ status: 'ready' });
+    expect(bodyOf(await api.call('GET', '/readyz'))).toEqual({ status: 'ready', transports: { quic: { status: 'up' } } });
     expect(bodyOf(await api.call('GET', '/v1/login-methods'))).toMatchObject({ items: [{ method: 'api_key' }] });
   });
 
@@ -61,7 +61,8 @@ describe('routes for anyone', () => {
     expect(routes).toEqual(
       expect.arrayContaining(['GET /v1/devices', 'GET /v1/audit', 'DELETE /v1/sessions/{id}', 'GET /v1/links/device']),
     );
-    const anyone = ['GET /healthz', 'GET /readyz', 'GET /v1/login-methods', 'POST /v1/registrations', 'POST /v1/registrations/{id}/claim'];
+    const anyone = ['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /v1/login-methods'];
+    anyone.push('POST /v1/registrations', 'POST /v1/registrations/{id}/claim');
     const answers = await Promise.all(
       routes.map(async (route) => {
         const [method = '', path = ''] = route.split(' ');

@@ -3,8 +3,8 @@ import { runInNewContext } from 'node:vm';
 
 /** Growth since the last collection that is worth the pause of another, bytes. */
 const GROWTH_BYTES = 67_108_864;
-/** Least time between two, milliseconds: over many connections one takes tenths of a second. */
-const LEAST_MS = 5_000;
+/** Pause between two, as a multiple of the time that the last one took: over many connections that is tenths of a second. */
+const PAUSE_FACTOR = 50;
 
 /**
  * Makes a function that is told the memory of this process every now and then, and collects garbage when that has grown.
@@ -14,12 +14,13 @@ const LEAST_MS = 5_000;
 export function createCollector(nowMs: () => number = () => performance.now()): (residentBytes: number) => void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
-  let collectedMs = nowMs();
+  let nextMs = nowMs();
   let leftBytes = process.memoryUsage.rss();
   return (residentBytes) => {
-    if (residentBytes - leftBytes < GROWTH_BYTES || nowMs() - collectedMs < LEAST_MS) return;
+    if (residentBytes - leftBytes < GROWTH_BYTES || nowMs() < nextMs) return;
+    const beganMs = nowMs();
     collect();
-    collectedMs = nowMs();
+    nextMs = nowMs() + PAUSE_FACTOR * (nowMs() - beganMs);
     leftBytes = process.memoryUsage.rss();
   };
 }

@@ -18,10 +18,10 @@ const CLOSING_MS = 3_000;
 /** Streams that are asked in one turn whether their peer stopped reading. */
 const STOP_LOOKS_PER_TURN = 64;
 /**
- * Bytes of packets that are taken from a peer before it is admitted: a handshake and a long token. Quiche 0.18 keeps up
- * to thirty times what a hostile peer sends.
+ * Bytes of packets that are taken from a peer before it is admitted, besides twice what has arrived of its request: a
+ * handshake and a first flight, repeated. Quiche 0.18 keeps up to two hundred times what a hostile peer sends.
  */
-const MAX_STRANGER_BYTES = 65_536;
+const MAX_STRANGER_BYTES = 24_576;
 /** Bytes that streams may hold for readers that do not read, by the windows they have: 512 initial ones. Above it the largest is reset. */
 const MAX_HELD_BYTES = 134_217_728;
 /**
@@ -76,6 +76,7 @@ export class QuicConnection implements QuicStreamHost {
   readonly #heads = new Map<number, IncomingHead>();
   #headBytes = 0;
   #headsWait = false;
+  #requestBytes = 0;
   readonly #writers = new WaitingWriters();
   readonly #onlyWriting = new Set<QuicStream>();
   #peer: HostPort;
@@ -228,7 +229,7 @@ export class QuicConnection implements QuicStreamHost {
   receive(packet: Buffer, from: HostPort, to: HostPort): void {
     if (this.#gone || !this.#maySend(from)) return;
     this.#bytesIn += packet.length;
-    if (!this.#admitted && this.#bytesIn > MAX_STRANGER_BYTES) return this.turnAway();
+    if (!this.#admitted && this.#bytesIn > MAX_STRANGER_BYTES + 2 * this.#requestBytes) return this.turnAway();
     try {
       this.native.recv(packet, { from, to });
       this.#lastReceivedMs = performance.now();
@@ -421,6 +422,7 @@ export class QuicConnection implements QuicStreamHost {
       return this.#dropRest(id);
     }
     this.#headBytes += head.received - before;
+    if (id === 0) this.#requestBytes = head.received;
     this.counted(id, { received: head.received - before });
     if (whole === null) return;
     this.#forgetHead(id);
