@@ -5,6 +5,7 @@ import {
   type LinkUpgrade,
   type Log,
   type PeerAddress,
+  type Principal,
   type RelayTransport,
   TowlineError,
   toTowlineError,
@@ -17,6 +18,9 @@ import { type HttpServer, principalOf, STRANGER_DEADLINE_MS } from './server.ts'
 
 /** Bytes by which the receive windows of all links together may have grown. */
 const MAX_GROWTH_BYTES = 268_435_456;
+
+/** Links that one principal may have at a time. A device has two at most, and some that have not proved themselves or are about to end. */
+const MAX_LINKS = Object.freeze({ user: 1_000, device: 32 });
 
 /** What link upgrades work with. */
 export interface UpgradeParts {
@@ -57,6 +61,7 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): LinkEntrance
   const upgrades = parts.transports.flatMap(({ transport }) => transport.upgrades ?? []);
   const pending = new WeakMap<IncomingMessage, PendingUpgrade>();
   const links = new Set<Link>();
+  const linksOf = new Map<string, number>();
   const take = (arrival: UpgradeArrival) => {
     const { request, socket } = arrival;
     socket.on('error', () => socket.destroy());
@@ -77,6 +82,8 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): LinkEntrance
     requireServing(parts);
     refuseForeignOrigin(request);
     const principal = principalOf(request);
+    takeLinkOf(linksOf, principal);
+    arrival.socket.once('close', () => giveLinkOf(linksOf, principal));
     reply.hijack();
     reply.raw.detachSocket(arrival.socket as never);
     // The credential was judged; completing the upgrade has as much time again.
@@ -125,6 +132,20 @@ function upgradeOf({ request, made }: UpgradeArrival, upgrades: readonly LinkUpg
 
 function requireServing({ serving }: UpgradeParts): void {
   if (!serving()) throw new TowlineError('unavailable', STOPPING);
+}
+
+/** Counts a link of a principal, until {@link giveLinkOf}. @throws TowlineError `rate_limited`: nobody takes all the places there are. */
+function takeLinkOf(linksOf: Map<string, number>, { id, kind }: Principal): void {
+  const count = linksOf.get(id) ?? 0;
+  if (count >= (kind === 'device' ? MAX_LINKS.device : MAX_LINKS.user))
+    throw new TowlineError('rate_limited', `You have ${count} connections, and more are not possible.`);
+  linksOf.set(id, count + 1);
+}
+
+function giveLinkOf(linksOf: Map<string, number>, { id }: Principal): void {
+  const left = (linksOf.get(id) ?? 1) - 1;
+  if (left === 0) linksOf.delete(id);
+  else linksOf.set(id, left);
 }
 
 function keepUntilClosed(links: Set<Link>, link: Link): void {

@@ -76,8 +76,10 @@ class QuicLink implements Link {
     connection.onStream = (stream) => this.#accept(stream);
     connection.onProgress = () => this.#progress();
     connection.onResetSent = (stream, code) => {
-      // Only a help beside QUIC's own: where many wait, it does without.
-      if (!this.#end && this.#first.writableLength < MAX_UNSENT_BYTES / 2) this.#say({ type: 'reset', stream, code });
+      // A help beside QUIC's own words: where many wait, it does without.
+      if (this.#end || this.#first.writableLength >= MAX_UNSENT_BYTES / 2) return false;
+      this.#say({ type: 'reset', stream, code });
+      return true;
     };
     void connection.closed.then((end) => this.#connectionClosed(end));
   }
@@ -178,7 +180,7 @@ class QuicLink implements Link {
   #peerReset(id: number, wire: number): void {
     // The first stream is this one.
     if (id === 0) throw new TowlineError('protocol_error', 'The peer reset the stream that carries the link.');
-    this.#connection.stream(id)?.wasReset(new TowlineError(errorCodeOfWire(wire, 'stream_reset')));
+    this.#connection.wasReset(id, new TowlineError(errorCodeOfWire(wire, 'stream_reset')));
   }
 
   // The end

@@ -1,5 +1,6 @@
 import { ERRORS, MAX_STREAM_HEAD, TowlineError, toTowlineError } from '@towline/protocol';
 import type { HostPort, NativeConnection } from '../binding/quiche.ts';
+import { BrokenStreams } from './broken-streams.ts';
 import { MAX_ADDRESS_CHANGES } from './connection-ids.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
 import type { PacketSlab } from './packet-slab.ts';
@@ -29,6 +30,8 @@ const MAX_HELD_BYTES = 134_217_728;
  * quiche, unread.
  */
 const MAX_HEAD_BYTES = 2_097_152;
+/** Streams of which the peer said that they broke before they began here. */
+const MAX_BROKEN_BEFORE = 1_024;
 /** Bytes that are still taken in for streams nobody reads while the peer says goodbye. */
 const MAX_LAST_BYTES = 8_388_608;
 /** Longest reason that surely fits into the packet that closes a connection, bytes. */
@@ -74,6 +77,8 @@ export class QuicConnection implements QuicStreamHost {
   readonly #parts: ConnectionParts;
   readonly #streams = new Map<number, QuicStream>();
   readonly #heads = new Map<number, IncomingHead>();
+  readonly #broken: BrokenStreams;
+  readonly #brokenBefore = new Set<number>();
   #headBytes = 0;
   #headsWait = false;
   #requestBytes = 0;
@@ -93,6 +98,7 @@ export class QuicConnection implements QuicStreamHost {
   #addressChanges = 0;
   #scheduled = false;
   #received = false;
+  #tookPacket = false;
   #waited = false;
   #flushedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -109,7 +115,7 @@ export class QuicConnection implements QuicStreamHost {
   #streamBytesIn = 0;
   #streamBytesOut = 0;
   #onProgress: () => void = () => {};
-  #onResetSent: (id: number, wire: number) => void = () => {};
+  #onResetSent: (id: number, wire: number) => boolean = () => false;
 
   /** While true writers that have not ended are not asked for more. */
   closing = false;
@@ -117,6 +123,7 @@ export class QuicConnection implements QuicStreamHost {
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     this.native = parts.native;
+    this.#broken = new BrokenStreams(parts.native, (id, received) => this.counted(id, { received }));
     this.#peer = parts.peer;
     // A client has chosen its peer.
     this.#admitted = parts.role === 'client';
@@ -234,6 +241,7 @@ export class QuicConnection implements QuicStreamHost {
       this.native.recv(packet, { from, to });
       this.#lastReceivedMs = performance.now();
       this.#received = true;
+      this.#tookPacket = true;
     } catch {
       // Not for us, damaged, or repeated: as if it had been lost. What ends the connection is seen in the turn.
     }
@@ -324,18 +332,36 @@ export class QuicConnection implements QuicStreamHost {
       this.close(ERRORS.link_closed.wire, 'The address has changed too often on this connection.');
   }
 
-  resetSent(id: number, wire: number): void {
-    if (!this.#end) this.#onResetSent(id, wire);
+  resetSent(id: number, wire: number): boolean {
+    return !this.#end && this.#onResetSent(id, wire);
   }
 
-  /** Called for each stream that this side resets. */
-  set onResetSent(listener: (id: number, wire: number) => void) {
+  /** Called for each stream that this side resets; answers whether the peer will hear of it. */
+  set onResetSent(listener: (id: number, wire: number) => boolean) {
     this.#onResetSent = listener;
   }
 
-  /** The stream of this number, as long as it is not over. */
-  stream(id: number): QuicStream | undefined {
-    return this.#streams.get(id);
+  /** The peer's word, by another way than QUIC's, that it has reset a stream. It may come before the stream. */
+  wasReset(id: number, error: TowlineError): void {
+    const stream = this.#streams.get(id);
+    if (stream) return stream.wasReset(error);
+    if (id % 4 === this.#nextStreamId % 4) return;
+    this.#brokenBefore.add(id);
+    for (const oldest of this.#brokenBefore) {
+      if (this.#brokenBefore.size <= MAX_BROKEN_BEFORE) return;
+      this.#brokenBefore.delete(oldest);
+    }
+  }
+
+  resetSending(id: number, wire: number): void {
+    if (this.#end) return;
+    this.#broken.reset(id, wire);
+    // The answer brings the moment for it.
+    this.askForLife();
+  }
+
+  dropRest(id: number): void {
+    this.#broken.drop(id);
   }
 
   // One turn
@@ -346,6 +372,7 @@ export class QuicConnection implements QuicStreamHost {
     try {
       this.#beEstablished();
       if (this.#isEstablished && !this.#end) {
+        this.#broken.look(this.#tookPacket);
         this.#parts.onTurn(this);
         this.#read();
         if (this.#received) this.#lookForStops();
@@ -355,6 +382,7 @@ export class QuicConnection implements QuicStreamHost {
       }
       if (this.#mayWaitForMore()) return this.wantsTurn();
       this.#received = false;
+      this.#tookPacket = false;
       this.#keepAlive();
       this.#flush();
       this.#lookForEnd();
@@ -390,7 +418,8 @@ export class QuicConnection implements QuicStreamHost {
     for (const id of this.native.readable()) {
       const stream = this.#streams.get(id);
       if (stream === undefined) {
-        if (this.#listener) this.#readHead(id);
+        if (this.#broken.drops(id)) this.#broken.drop(id);
+        else if (this.#listener) this.#readHead(id);
         continue;
       }
       stream.receive(this.#draining && this.#drained < MAX_LAST_BYTES);
@@ -403,7 +432,7 @@ export class QuicConnection implements QuicStreamHost {
 
   /** The first bytes of a stream say what it is for. */
   #readHead(id: number): void {
-    if (id % 4 === this.#nextStreamId % 4) return this.#dropRest(id);
+    if (id % 4 === this.#nextStreamId % 4) return this.#refuse(id);
     if (!this.#admitted && id !== 0) return this.close(ERRORS.protocol_error.wire, 'A second stream came before the link was there.');
     let head = this.#heads.get(id);
     if (head === undefined) {
@@ -419,12 +448,13 @@ export class QuicConnection implements QuicStreamHost {
     } catch {
       // Reset before it began, or no head at all.
       this.#headBytes += head.received - before;
-      return this.#dropRest(id);
+      return this.#refuse(id);
     }
     this.#headBytes += head.received - before;
     if (id === 0) this.#requestBytes = head.received;
     this.counted(id, { received: head.received - before });
     if (whole === null) return;
+    if (this.#brokenBefore.delete(id)) return this.#refuse(id);
     this.#forgetHead(id);
     const stream = new QuicStream(this, { id, head: whole, announce: null });
     this.#streams.set(id, stream);
@@ -436,8 +466,8 @@ export class QuicConnection implements QuicStreamHost {
     if (!stream.destroyed) stream.receive();
   }
 
-  /** Bytes of a stream that is over here already: read to nowhere, so that its credit comes back. */
-  #dropRest(id: number): void {
+  /** A stream that is over before it began. */
+  #refuse(id: number): void {
     this.#forgetHead(id);
     const stream = new QuicStream(this, { id, head: Buffer.alloc(0), announce: null });
     stream.destroy(new TowlineError('protocol_error'));
@@ -471,10 +501,14 @@ export class QuicConnection implements QuicStreamHost {
   #flush(): void {
     this.#flushedBytes = this.#streamBytesOut;
     const { slab, socket, socketFor } = this.#parts;
+    const before = this.#bytesOut;
     const most = this.#end ? LAST_PACKETS_PER_TURN : PACKETS_PER_TURN;
     for (let packets = 0; packets < most; packets += 1) {
       const sent = this.#nextPacket(slab.room());
-      if (!sent) return this.#arm();
+      if (!sent) {
+        if (this.#broken.flushed(this.#bytesOut - before + slab.packetBytes)) this.wantsTurn();
+        return this.#arm();
+      }
       const [length, { from, to }] = sent;
       this.#bytesOut += length;
       this.#lastSentMs = performance.now();
@@ -560,6 +594,7 @@ export class QuicConnection implements QuicStreamHost {
     this.closing = true;
     const streams = [...this.#streams.values()];
     this.#heads.clear();
+    this.#broken.clear();
     for (const stream of streams) stream.detach(error);
     this.#streams.clear();
   }

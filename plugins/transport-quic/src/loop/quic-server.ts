@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { TokenBucket } from '@towline/link';
 import { ERRORS, type ErrorCode } from '@towline/protocol';
 import { type HostPort, type NativeConfig, PACKET, type PacketHeader, type Quiche } from '../binding/quiche.ts';
 import {
@@ -25,6 +26,11 @@ const MIN_INITIAL_BYTES = 1_200;
 const HANDSHAKE_MS = 5_000;
 /** Time for the last packets of closed connections, milliseconds. */
 const CLOSING_MS = 1_000;
+/**
+ * Handshakes a second that are begun without a Retry, on average over one. What is no handshake at all is over at once
+ * and never counts among those under way, but costs as much to begin.
+ */
+const BEGUN_PER_SECOND = 500;
 /** Stateless resets a second: enough for every device to learn of a restart, too few to be of use to a flood. */
 const RESETS_PER_SECOND = 5_000;
 
@@ -83,6 +89,7 @@ class Server implements QuicServer {
   #closing = false;
   #resetsLeft = RESETS_PER_SECOND;
   readonly #resetTimer: NodeJS.Timeout;
+  readonly #begun = new TokenBucket(BEGUN_PER_SECOND, 1, performance.now());
   readonly #counts = { packets: 0, handshakes: 0, connections: 0, retries: 0, refused: 0, dropped: 0, resets: 0 };
 
   constructor(options: QuicServerOptions) {
@@ -169,7 +176,7 @@ class Server implements QuicServer {
     const token = header.token ?? new Uint8Array();
     const facts = { from, nowMs: Date.now() };
     if (token.length === 0) {
-      if (this.#handshakes < this.#limits.retryAbove)
+      if (this.#handshakes < this.#limits.retryAbove && this.#begun.take(performance.now()))
         return this.#accept(packet, from, { id: newConnectionId(), sentTo: header.dcid, firstId: null });
       this.#counts.retries += 1;
       const retryId = newConnectionId();

@@ -38,8 +38,12 @@ export interface QuicStreamHost {
   /** Read more than before: quiche may have credit to give. */
   wantsTurn(): void;
   counted(id: number, bytes: { readonly sent?: number; readonly received?: number }): void;
-  /** This side has told the peer that the stream broke. */
-  resetSent(id: number, wire: number): void;
+  /** Tells the peer that the stream broke, beside QUIC's own words. False: nothing could be told. */
+  resetSent(id: number, wire: number): boolean;
+  /** Resets what this side sends, as soon as that does no harm. */
+  resetSending(id: number, wire: number): void;
+  /** What the peer still sends is read to nowhere. */
+  dropRest(id: number): void;
   /** The peer's end has been read. */
   readEnded(stream: QuicStream): void;
   /** The stream is over on this side. */
@@ -237,8 +241,8 @@ export class QuicStream extends Duplex implements ByteStream {
     if (this.destroyed || this.complete) return;
     this.receive();
     this.#detached = true;
-    this.#shutdown(SHUTDOWN.write, error.wire);
-    this.#shutdown(SHUTDOWN.read, error.wire);
+    if (!this.#finSent) this.#host.resetSending(this.id, error.wire);
+    this.#host.dropRest(this.id);
     this.destroy(error);
   }
 
@@ -264,16 +268,21 @@ export class QuicStream extends Duplex implements ByteStream {
     final?.(error ?? new TowlineError('cancelled'));
   }
 
+  /**
+   * The rest is read and not refused (STOP_SENDING): a stream that quiche 0.18 refused to read counts as open for
+   * ever when its end comes after our last byte was acknowledged.
+   */
   #tellPeer(wire: number): void {
-    if (!this.#finSent) this.#shutdown(SHUTDOWN.write, wire);
-    if (!this.#finReceived) this.#shutdown(SHUTDOWN.read, wire);
-    if (!this.complete) this.#host.resetSent(this.id, wire);
+    if (!this.#finSent) this.#host.resetSending(this.id, wire);
+    const told = this.complete || this.#host.resetSent(this.id, wire);
+    if (!this.#finReceived && this.#finSent && !told) this.#refuseRest(wire);
+    else if (!this.#finReceived) this.#host.dropRest(this.id);
     this.#host.wantsTurn();
   }
 
-  #shutdown(direction: number, wire: number): void {
+  #refuseRest(wire: number): void {
     try {
-      this.#host.native.streamShutdown(this.id, direction, wire);
+      this.#host.native.streamShutdown(this.id, SHUTDOWN.read, wire);
     } catch {
       // Over already.
     }
