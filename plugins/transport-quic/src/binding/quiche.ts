@@ -102,6 +102,8 @@ export interface NativeConnection {
   peerCertChain(): Uint8Array[] | null;
   applicationProto(): Uint8Array;
   sourceId(): Uint8Array;
+  /** Id of the peer in use. */
+  destinationId(): Uint8Array;
   newSourceCid(scid: Uint8Array, resetToken: bigint, retireIfNeeded: boolean): number;
   /** Ids of ours that the peer holds. */
   activeSourceCids(): number;
@@ -109,6 +111,8 @@ export interface NativeConnection {
   sourceCidsLeft(): number;
   retiredScidNext(): Uint8Array | null;
   availableDcids(): number;
+  /** Gives an id of the peer's back; another is used in its place. */
+  retireDestinationCid(number: number): void | null;
   pathEventNext(): PathEvent | null;
   migrate(local: HostPort, peer: HostPort): number;
   migrateSource(local: HostPort): number;

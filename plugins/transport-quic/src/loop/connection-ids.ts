@@ -10,8 +10,8 @@ export const CONNECTION_ID_BYTES = 20;
 export const ACTIVE_CONNECTION_IDS = 128;
 /** Changes of address after which a connection is better made anew, before those places are used up. */
 export const MAX_ADDRESS_CHANGES = 120;
-/** Ids of ours that the peer holds at a time, the one in use included. */
-const GIVEN_IDS = 4;
+/** Ids of ours that the peer holds at a time, as long as it uses one of them. */
+export const GIVEN_IDS = 4;
 
 /** A fresh random connection id. */
 export function newConnectionId(): Buffer {
@@ -45,10 +45,14 @@ export function tokenNumber(token: Buffer): bigint {
 export function renewConnectionIds(
   native: NativeConnection,
   key: Buffer,
-  { added, retired }: { readonly added: (id: Buffer) => void; readonly retired: (id: Uint8Array) => void },
+  {
+    added,
+    retired,
+    wanted = GIVEN_IDS,
+  }: { readonly added: (id: Buffer) => void; readonly retired: (id: Uint8Array) => void; readonly wanted?: number },
 ): void {
   for (let id = native.retiredScidNext(); id; id = native.retiredScidNext()) retired(id);
-  const room = Math.min(native.sourceCidsLeft(), GIVEN_IDS - native.activeSourceCids());
+  const room = Math.min(native.sourceCidsLeft(), wanted - native.activeSourceCids());
   for (let left = room; left > 0; left -= 1) {
     const id = newConnectionId();
     native.newSourceCid(id, tokenNumber(resetToken(key, id)), false);

@@ -1,10 +1,18 @@
 import { TowlineError } from '@towline/protocol';
 import type { HostPort, NativeConfig, Quiche } from '../binding/quiche.ts';
-import { newConnectionId, renewConnectionIds } from './connection-ids.ts';
+import { ACTIVE_CONNECTION_IDS, CONNECTION_ID_BYTES, GIVEN_IDS, idKey, newConnectionId, renewConnectionIds, shortHeaderKey } from './connection-ids.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
 import { PacketSlab } from './packet-slab.ts';
 import { KEEP_ALIVE_MS, PACKET_BYTES } from './quic-config.ts';
 import { QuicConnection } from './quic-connection.ts';
+
+/** Time for packets that are on their way to a socket that was left, milliseconds. */
+const LATE_PACKETS_MS = 3_000;
+
+/** Ids of the peer that are looked through for the one in use. */
+const MAX_NUMBER_GAP = 8;
+/** More are not counted: anybody may send packets with any id. */
+const MAX_USED_IDS = ACTIVE_CONNECTION_IDS;
 
 /** What {@link connectQuic} takes. */
 export interface QuicClientOptions {
@@ -26,7 +34,7 @@ export interface DialledConnection {
   readonly connection: QuicConnection;
   /** Local address of the way in use. */
   readonly local: HostPort;
-  /** Goes on over a new socket, as after a change of address. False: not now, as the peer gave no spare id yet. */
+  /** Goes on over a new socket, as after a change of address. False: not before the handshake is done, nor when it is over. */
   migrate(): Promise<boolean>;
 }
 
@@ -41,12 +49,20 @@ export async function connectQuic(options: QuicClientOptions): Promise<DialledCo
   }
 }
 
+/**
+ * For quiche the connection stays on one path while sockets change beneath it: what it has sent on a path that is left
+ * it would not repeat, see `peer-places.ts`.
+ */
 class Client implements DialledConnection {
   readonly connection: QuicConnection;
   readonly #options: QuicClientOptions;
-  readonly #sockets = new Map<string, DatagramSocket>();
+  readonly #sockets = new Set<DatagramSocket>();
   #current: DatagramSocket;
   #migrating = false;
+  /** The number that the peer gave to the id in use, or a lower one. */
+  #peerId = 0;
+  /** Ids of ours that the peer has used. It needs another one for each new address of ours that it checks, and keeps it. */
+  readonly #used = new Set<string>();
 
   constructor(options: QuicClientOptions, socket: DatagramSocket) {
     const { quiche, config, serverName, peer, secret, keepAliveMs = KEEP_ALIVE_MS } = options;
@@ -59,20 +75,19 @@ class Client implements DialledConnection {
       slab: new PacketSlab(PACKET_BYTES),
       peer,
       keepAliveMs,
-      // A client's socket belongs to one connection, so no id needs to be found again.
       onTurn: ({ native }) => {
-        renewConnectionIds(native, secret, { added: () => {}, retired: () => {} });
-        this.#lookAtPaths();
+        const wanted = GIVEN_IDS + this.#used.size;
+        renewConnectionIds(native, secret, { added: () => {}, retired: (id) => this.#used.delete(idKey(id)), wanted });
       },
       // A program that has said goodbye may end at once.
       onOver: () => {
-        for (const each of this.#sockets.values()) each.unref();
+        for (const each of this.#sockets) each.unref();
       },
-      socketFor: (local) => this.#sockets.get(socketKey(local)) ?? this.#current,
+      currentSocket: () => this.#current,
     });
     this.#listen(socket);
     this.connection.onGone = () => {
-      for (const each of this.#sockets.values()) each.close();
+      for (const each of this.#sockets) each.close();
       this.#sockets.clear();
     };
   }
@@ -82,41 +97,63 @@ class Client implements DialledConnection {
   }
 
   async migrate(): Promise<boolean> {
-    const { native } = this.connection;
-    if (this.#migrating || !this.connection.isEstablished || this.connection.isClosed || native.availableDcids() < 1) return false;
+    if (this.#migrating || !this.connection.isEstablished || this.connection.isClosed) return false;
     this.#migrating = true;
     try {
       const socket = await this.#options.openSocket();
-      if (this.connection.isClosed) return this.#giveUp(socket);
-      return this.#moveTo(socket);
+      if (this.connection.isClosed) {
+        socket.close();
+        return false;
+      }
+      this.#moveTo(socket);
+      return true;
     } finally {
       this.#migrating = false;
     }
   }
 
-  #moveTo(socket: DatagramSocket): boolean {
+  #moveTo(socket: DatagramSocket): void {
+    const former = this.#current;
     this.#listen(socket);
-    try {
-      this.connection.native.migrate(socket.local, this.#options.peer);
-    } catch {
-      this.#sockets.delete(socketKey(socket.local));
-      return this.#giveUp(socket);
-    }
     this.#current = socket;
-    this.connection.countAddressChange();
+    this.#takeAnotherId();
+    setTimeout(() => this.#close(former), LATE_PACKETS_MS).unref();
     // Moving sends nothing by itself.
     this.connection.askForLife();
-    return true;
   }
 
-  #giveUp(socket: DatagramSocket): false {
+  /** Whoever watches both ways does not learn from the id that they are of one device (RFC 9000 section 9.5). */
+  #takeAnotherId(): void {
+    const { native } = this.connection;
+    // Without a spare one it is better known than lost.
+    if (native.availableDcids() < 1) return;
+    const before = idKey(native.destinationId());
+    for (let tries = MAX_NUMBER_GAP; tries > 0 && idKey(native.destinationId()) === before; tries -= 1) {
+      try {
+        native.retireDestinationCid(this.#peerId);
+      } catch {
+        // That number is none of an id that we hold: they are taken in the order in which they arrive.
+      }
+      this.#peerId += 1;
+    }
+  }
+
+  #close(socket: DatagramSocket): void {
+    this.#sockets.delete(socket);
     socket.close();
-    return false;
+  }
+
+  #noteId(packet: Buffer): void {
+    if (packet.length <= CONNECTION_ID_BYTES || (packet[0]! & 0x80) !== 0 || this.#used.size >= MAX_USED_IDS) return;
+    this.#used.add(shortHeaderKey(packet));
   }
 
   #listen(socket: DatagramSocket): void {
-    this.#sockets.set(socketKey(socket.local), socket);
-    socket.onPacket((packet) => this.connection.receive(packet, this.#options.peer, socket.local));
+    this.#sockets.add(socket);
+    socket.onPacket((packet) => {
+      this.#noteId(packet);
+      this.connection.receive(packet, this.#options.peer);
+    });
     socket.onError((error) => this.#refused(error));
   }
 
@@ -124,21 +161,4 @@ class Client implements DialledConnection {
   #refused(error: Error): void {
     if (!this.connection.isEstablished && (error as NodeJS.ErrnoException).code === 'ECONNREFUSED') this.connection.abandon();
   }
-
-  /** Sockets of paths that are no more are closed. */
-  #lookAtPaths(): void {
-    const { native } = this.connection;
-    for (let event = native.pathEventNext(); event; event = native.pathEventNext()) {
-      if (event.type !== 'Closed' && event.type !== 'FailedValidation') continue;
-      const key = socketKey(event.local);
-      const socket = this.#sockets.get(key);
-      if (!socket || socket === this.#current) continue;
-      this.#sockets.delete(key);
-      socket.close();
-    }
-  }
-}
-
-function socketKey({ host, port }: HostPort): string {
-  return `${host} ${port}`;
 }

@@ -4,6 +4,7 @@ import { BrokenStreams } from './broken-streams.ts';
 import { MAX_ADDRESS_CHANGES } from './connection-ids.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
 import type { PacketSlab } from './packet-slab.ts';
+import { PeerPlaces } from './peer-places.ts';
 import { QuicStream, type QuicStreamHost } from './quic-stream.ts';
 import { encodeStreamHead, IncomingHead } from './stream-head.ts';
 import { WaitingWriters } from './waiting-writers.ts';
@@ -58,8 +59,8 @@ export interface ConnectionParts {
   readonly keepAliveMs: number | null;
   /** Called in each turn, before packets go out: ids to renew, paths to look at. */
   readonly onTurn: (connection: QuicConnection) => void;
-  /** Chooses the socket by the local address that quiche sends from. The one given by default. */
-  readonly socketFor?: (local: HostPort) => DatagramSocket;
+  /** Which socket to send from. The one given by default. */
+  readonly currentSocket?: () => DatagramSocket;
   /** Called once the connection is over for its users; some last packets may still come and go. */
   readonly onOver?: () => void;
 }
@@ -84,7 +85,7 @@ export class QuicConnection implements QuicStreamHost {
   #requestBytes = 0;
   readonly #writers = new WaitingWriters();
   readonly #onlyWriting = new Set<QuicStream>();
-  #peer: HostPort;
+  readonly #places: PeerPlaces;
   #resolveEstablished!: () => void;
   #resolveClosed!: (end: ConnectionEnd) => void;
   #end: ConnectionEnd | null = null;
@@ -95,7 +96,6 @@ export class QuicConnection implements QuicStreamHost {
   #gone = false;
   #onGone: () => void = () => {};
   #admitted: boolean;
-  #addressChanges = 0;
   #scheduled = false;
   #received = false;
   #tookPacket = false;
@@ -124,7 +124,7 @@ export class QuicConnection implements QuicStreamHost {
     this.#parts = parts;
     this.native = parts.native;
     this.#broken = new BrokenStreams(parts.native, (id, received) => this.counted(id, { received }));
-    this.#peer = parts.peer;
+    this.#places = new PeerPlaces(parts.native, { local: parts.socket.local, peer: parts.peer });
     // A client has chosen its peer.
     this.#admitted = parts.role === 'client';
     // Of bidirectional streams a client has the numbers 0, 4, 8, …, a server 1, 5, 9, … (RFC 9000 section 2.1).
@@ -140,7 +140,7 @@ export class QuicConnection implements QuicStreamHost {
 
   /** Address the peer is at. */
   get peer(): HostPort {
-    return this.#peer;
+    return this.#places.peer;
   }
 
   get isEstablished(): boolean {
@@ -233,23 +233,22 @@ export class QuicConnection implements QuicStreamHost {
   }
 
   /** Takes a packet in. It is changed: quiche decrypts in place. */
-  receive(packet: Buffer, from: HostPort, to: HostPort): void {
+  receive(packet: Buffer, from: HostPort): void {
     if (this.#gone || !this.#maySend(from)) return;
     this.#bytesIn += packet.length;
     if (!this.#admitted && this.#bytesIn > MAX_STRANGER_BYTES + 2 * this.#requestBytes) return this.turnAway();
-    try {
-      this.native.recv(packet, { from, to });
+    // What is not for us, damaged or repeated is as if it had been lost. What ends the connection is seen in the turn.
+    if (this.#places.take(packet, from)) {
       this.#lastReceivedMs = performance.now();
       this.#received = true;
       this.#tookPacket = true;
-    } catch {
-      // Not for us, damaged, or repeated: as if it had been lost. What ends the connection is seen in the turn.
     }
     this.wantsTurn();
   }
 
   #maySend({ host, port }: HostPort): boolean {
-    return this.#admitted || (host === this.#peer.host && port === this.#peer.port);
+    const { peer } = this;
+    return this.#admitted || (host === peer.host && port === peer.port);
   }
 
   /** Gives up a peer that sends too much before it is admitted. */
@@ -319,16 +318,10 @@ export class QuicConnection implements QuicStreamHost {
     this.#onlyWriting.delete(stream);
   }
 
-  /** The peer goes on from another address. */
-  movedTo(peer: HostPort): void {
-    this.#peer = peer;
-    this.countAddressChange();
-  }
-
-  /** One more path. Before quiche has room for no other the connection is ended: it is made anew at once. */
-  countAddressChange(): void {
-    this.#addressChanges += 1;
-    if (this.#addressChanges >= MAX_ADDRESS_CHANGES)
+  /** Takes note of where the peer is. Before quiche has room for no other path the connection is ended: it is made anew at once. */
+  #lookAtPaths(): void {
+    this.#places.look();
+    if (this.#places.paths >= MAX_ADDRESS_CHANGES)
       this.close(ERRORS.link_closed.wire, 'The address has changed too often on this connection.');
   }
 
@@ -374,6 +367,7 @@ export class QuicConnection implements QuicStreamHost {
       if (this.#isEstablished && !this.#end) {
         this.#broken.look(this.#tookPacket);
         this.#parts.onTurn(this);
+        this.#lookAtPaths();
         this.#read();
         if (this.#received) this.#lookForStops();
         if (this.#received) this.#writers.wake();
@@ -500,7 +494,8 @@ export class QuicConnection implements QuicStreamHost {
 
   #flush(): void {
     this.#flushedBytes = this.#streamBytesOut;
-    const { slab, socket, socketFor } = this.#parts;
+    const { slab, socket, currentSocket } = this.#parts;
+    const from = currentSocket?.() ?? socket;
     const before = this.#bytesOut;
     const most = this.#end ? LAST_PACKETS_PER_TURN : PACKETS_PER_TURN;
     for (let packets = 0; packets < most; packets += 1) {
@@ -509,10 +504,10 @@ export class QuicConnection implements QuicStreamHost {
         if (this.#broken.flushed(this.#bytesOut - before + slab.packetBytes)) this.wantsTurn();
         return this.#arm();
       }
-      const [length, { from, to }] = sent;
+      const [length, path] = sent;
       this.#bytesOut += length;
       this.#lastSentMs = performance.now();
-      (socketFor?.(from) ?? socket).send(slab.take(length), to);
+      from.send(slab.take(length), this.#places.destination(path));
     }
     this.#arm();
     if (!this.#end) this.wantsTurn();

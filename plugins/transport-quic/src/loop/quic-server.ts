@@ -247,7 +247,7 @@ class Server implements QuicServer {
 
   #give(connection: QuicConnection, packet: Buffer, from: HostPort): void {
     const before = connection.bytesIn;
-    connection.receive(packet, from, this.#options.socket.local);
+    connection.receive(packet, from);
     this.#strangerBytes.count(connection, connection.bytesIn - before);
   }
 
@@ -286,7 +286,7 @@ class Server implements QuicServer {
     return over;
   }
 
-  /** Renews ids and takes note of the peer's changes of address. */
+  /** Renews the ids that the peer may use. */
   #tend(connection: QuicConnection, ids: Set<string>, firstId: string): void {
     renewConnectionIds(connection.native, this.#resetKey, {
       added: (id) => this.#route(idKey(id), ids, connection),
@@ -298,9 +298,6 @@ class Server implements QuicServer {
         this.#byId.delete(key);
       },
     });
-    for (let event = connection.native.pathEventNext(); event; event = connection.native.pathEventNext()) {
-      if (event.type === 'PeerMigrated') connection.movedTo(event.new);
-    }
   }
 
   #route(key: string, ids: Set<string>, connection: QuicConnection): void {
