@@ -156,7 +156,7 @@ describe('a refusal', () => {
   it('says so when the edge carries as many connections as it may', async () => {
     const relay = await start({ maxConnections: 1 });
     const [first] = await Promise.all([dialEdge(relay.port, 'client'), relay.door.next()]);
-    await expect(dialEdge(relay.port, 'client')).rejects.toMatchObject({ code: 'rate_limited' });
+    await expect(dialEdge(relay.port, 'client')).rejects.toMatchObject({ code: 'unavailable' });
     await first.close('link_closed');
     await until('there is room again', () =>
       dialEdge(relay.port, 'client').then(

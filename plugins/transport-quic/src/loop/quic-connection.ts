@@ -24,8 +24,8 @@ const STOP_LOOKS_PER_TURN = 64;
  * handshake and a first flight, repeated. Quiche 0.18 keeps up to two hundred times what a hostile peer sends.
  */
 const MAX_STRANGER_BYTES = 24_576;
-/** Bytes that streams may hold for readers that do not read, by the windows they have: 512 initial ones. Above it the largest is reset. */
-const MAX_HELD_BYTES = 134_217_728;
+/** Bytes that streams may hold for readers that do not read, by the windows they have: 1,024 initial ones, 64 grown ones. Above it the largest is reset. */
+const MAX_HELD_BYTES = 268_435_456;
 /**
  * Bytes that heads may hold which are not whole: dozens of the longest. While they hold more, further streams wait in
  * quiche, unread.
@@ -99,6 +99,7 @@ export class QuicConnection implements QuicStreamHost {
   #scheduled = false;
   #received = false;
   #tookPacket = false;
+  #probes = false;
   #waited = false;
   #flushedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -365,7 +366,8 @@ export class QuicConnection implements QuicStreamHost {
     try {
       this.#beEstablished();
       if (this.#isEstablished && !this.#end) {
-        this.#broken.look(this.#tookPacket);
+        // While it probes for losses quiche says that any amount may be sent.
+        this.#broken.look(this.#tookPacket && !this.#probes);
         this.#parts.onTurn(this);
         this.#lookAtPaths();
         this.#read();
@@ -377,6 +379,7 @@ export class QuicConnection implements QuicStreamHost {
       if (this.#mayWaitForMore()) return this.wantsTurn();
       this.#received = false;
       this.#tookPacket = false;
+      this.#probes = false;
       this.#keepAlive();
       this.#flush();
       this.#lookForEnd();
@@ -543,7 +546,10 @@ export class QuicConnection implements QuicStreamHost {
     this.#timerDueMs = Number.POSITIVE_INFINITY;
     if (this.#gone) return;
     // Quiche's own time may not have come: the timer is not moved when that is put off.
-    if (this.native.timeout() === 0) this.native.onTimeout();
+    if (this.native.timeout() === 0) {
+      this.native.onTimeout();
+      this.#probes = true;
+    }
     this.#received = true;
     this.wantsTurn();
   };
