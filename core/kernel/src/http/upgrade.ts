@@ -82,6 +82,8 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): LinkEntrance
     requireServing(parts);
     refuseForeignOrigin(request);
     const principal = principalOf(request);
+    // Whoever hung up while its credential was judged has told so already, and would be counted for ever.
+    if (arrival.socket.destroyed) throw new TowlineError('link_lost');
     takeLinkOf(linksOf, principal);
     arrival.socket.once('close', () => giveLinkOf(linksOf, principal));
     reply.hijack();
