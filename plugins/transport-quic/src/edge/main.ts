@@ -46,7 +46,9 @@ async function start(settings: EdgeStart): Promise<void> {
     channel.send({ type: 'up', ...edge.opened });
   } catch (error) {
     const { message, detail } = toTowlineError(error);
-    channel.send({ type: 'failed', reason: failureOf(error), message: [message, detail].filter(Boolean).join(' ').slice(0, 1_000) });
+    // For the log alone: it names files, and the state is shown to anybody.
+    if (detail) process.stderr.write(`${detail}\n`);
+    channel.send({ type: 'failed', reason: failureOf(error), message: message.slice(0, 1_000) });
   }
 }
 
