@@ -4,8 +4,8 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { cpus } from 'node:os';
-import { startUdpImpairment } from './support/udp-impairment.mjs';
 import { median, startSystem, throughput } from './support/towline.mjs';
+import { startUdpImpairment } from './support/udp-impairment.mjs';
 
 const PATH_BITS = 100e6;
 const ROUNDS = 3;
@@ -22,7 +22,10 @@ try {
   // Enrolment goes over HTTPS, on the same port number as UDP.
   tcp = net.createServer((near) => {
     const far = net.connect(port, '127.0.0.1');
-    near.on('error', () => far.destroy()).pipe(far.on('error', () => near.destroy())).pipe(near);
+    near
+      .on('error', () => far.destroy())
+      .pipe(far.on('error', () => near.destroy()))
+      .pipe(near);
   });
   await once(tcp.listen(proxy.local.port, '127.0.0.1'), 'listening');
   await system.startDevice('far', 'quic', `https://127.0.0.1:${proxy.local.port}`);
@@ -35,7 +38,7 @@ try {
   }
   const { process: proxyProcess, ...statistics } = await proxy.statistics();
   console.log(`${cpus().length} x ${cpus()[0].model}, Node ${process.version}; ${megabytes} MB, ${loss * 100} % loss, 100 ms`);
-  const part = (mbPerSecond) => `${((mbPerSecond * 8e6) / PATH_BITS * 100).toFixed(0)} %`;
+  const part = (mbPerSecond) => `${(((mbPerSecond * 8e6) / PATH_BITS) * 100).toFixed(0)} %`;
   console.log('| over QUIC | Mbit/s | of the path |');
   console.log('|---|---|---|');
   console.log(`| from the device | ${(median(down) * 8).toFixed(1)} | ${part(median(down))} |`);

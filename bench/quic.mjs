@@ -78,7 +78,11 @@ const ways = {
         verify: async (raw, data, signature) => webcrypto.subtle.verify('HMAC', await hmac(raw), signature, data),
       };
       const { certPem, keyPem } = pemOf(folder);
-      const server = new QUICServer({ crypto: { key, ops }, logger: await silence(), config: { ...stockConfig, key: keyPem, cert: certPem, verifyPeer: false } });
+      const server = new QUICServer({
+        crypto: { key, ops },
+        logger: await silence(),
+        config: { ...stockConfig, key: keyPem, cert: certPem, verifyPeer: false },
+      });
       server.addEventListener(events.EventQUICServerConnection.name, ({ detail: connection }) =>
         connection.addEventListener(events.EventQUICConnectionStream.name, ({ detail: stream }) => onStream(Duplex.fromWeb(stream))),
       );
@@ -190,7 +194,8 @@ async function runClient(megabytes, ports) {
   const openers = {};
   for (const [name, way] of Object.entries(ways)) openers[name] = await way.dial(JSON.parse(ports)[name]);
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const [name, { part = 1 }] of Object.entries(ways)) process.send({ name, ...(await measure(openers[name], megabytes * MEGABYTE * part)) });
+    for (const [name, { part = 1 }] of Object.entries(ways))
+      process.send({ name, ...(await measure(openers[name], megabytes * MEGABYTE * part)) });
   }
 }
 
@@ -200,7 +205,23 @@ async function runBench(megabytes = '100') {
   try {
     execFileSync(
       'openssl',
-      ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem'), '-days', '1', '-subj', '/CN=localhost'],
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-keyout',
+        join(folder, 'key.pem'),
+        '-out',
+        join(folder, 'cert.pem'),
+        '-days',
+        '1',
+        '-subj',
+        '/CN=localhost',
+      ],
       { stdio: 'ignore' },
     );
     const child = (...args) => {

@@ -80,7 +80,12 @@ async function measureIdle(system) {
     await once(child, 'exit');
     await new Promise((later) => setTimeout(later, 3_000));
   }
-  rows.push([`idle link, relay and edge, KiB resident (${IDLE_LINKS} links)`, figures.tls.toFixed(0), figures.quic.toFixed(0), (figures.quic / figures.tls).toFixed(2)]);
+  rows.push([
+    `idle link, relay and edge, KiB resident (${IDLE_LINKS} links)`,
+    figures.tls.toFixed(0),
+    figures.quic.toFixed(0),
+    (figures.quic / figures.tls).toFixed(2),
+  ]);
 }
 
 async function measureHandshakes(system) {
@@ -100,8 +105,18 @@ async function measureHandshakes(system) {
   rows.push(['', '', '', '']);
   rows.push([`handshakes of strangers a second, ${HANDSHAKE_SECONDS} s`, 'asked', 'done', '']);
   rows.push(['', String(HANDSHAKES_PER_SECOND), (made / HANDSHAKE_SECONDS).toFixed(0), '']);
-  rows.push(['echo of an honest link over QUIC, ms', `quiet p50 ${percentile(quiet, 0.5).toFixed(2)}`, `meanwhile p50 ${percentile(times, 0.5).toFixed(2)}`, `p99 ${percentile(times, 0.99).toFixed(1)}`]);
-  rows.push(['memory of the edge, MiB', `before ${(before / 1024).toFixed(0)}`, `during ${(during / 1024).toFixed(0)}`, `10 s after ${(after / 1024).toFixed(0)}`]);
+  rows.push([
+    'echo of an honest link over QUIC, ms',
+    `quiet p50 ${percentile(quiet, 0.5).toFixed(2)}`,
+    `meanwhile p50 ${percentile(times, 0.5).toFixed(2)}`,
+    `p99 ${percentile(times, 0.99).toFixed(1)}`,
+  ]);
+  rows.push([
+    'memory of the edge, MiB',
+    `before ${(before / 1024).toFixed(0)}`,
+    `during ${(during / 1024).toFixed(0)}`,
+    `10 s after ${(after / 1024).toFixed(0)}`,
+  ]);
 }
 
 function dialling({ url, fingerprint, adminKey }) {
@@ -120,7 +135,9 @@ async function runChild(what, { url, adminKey, transport, count }) {
     const { dial } = (transport === 'quic' ? createQuicDial : createTlsDial)(host);
     const credential = { header: 'X-API-Key', value: adminKey };
     for (let made = 0; made < count; made += 20) {
-      const some = Array.from({ length: 20 }, () => dial({ relay, role: 'client', credential, trust, signal: AbortSignal.timeout(20_000) }));
+      const some = Array.from({ length: 20 }, () =>
+        dial({ relay, role: 'client', credential, trust, signal: AbortSignal.timeout(20_000) }),
+      );
       for (const link of await Promise.all(some)) greet(link);
     }
     process.send('made');

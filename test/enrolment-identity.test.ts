@@ -2,12 +2,16 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditView, DeviceView, ListView } from '@towline/contract';
 import { createId, type DeviceId, type SessionId } from '@towline/protocol';
+import { createQuicDial } from '@towline/transport-quic/dial';
+import { createTlsDial } from '@towline/transport-tls/dial';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forwardFrom } from './support/forwarder.ts';
 import { createKey } from './support/keys.ts';
 import { createIdentity, dialDevice, type EnrolledRawDevice, enrolRawDevice, linkDevice, type Proof } from './support/raw-device.ts';
 import { bodyOf, openApi, type RelayApi } from './support/relay-api.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
+
+const DIALLER = Object.freeze({ environment: {}, warn: () => {} });
 
 let system: TestSystem;
 let relay: TestRelay;
@@ -80,6 +84,19 @@ describe('a device that lies about itself at the link', () => {
     expect(await silent.closed).toMatchObject({ code: 'timeout', by: 'peer' });
   });
 
+  it.each([createTlsDial(DIALLER), createQuicDial(DIALLER)])(
+    'is refused nothing when it only leaves, as the slower of two ways is left: $name',
+    async (transport) => {
+      const before = (await refusals()).length;
+      const left = await dialDevice(relay, honest.apiKey, transport);
+      left.onStream((stream) => stream.on('error', () => {}).resume());
+      await left.close('link_closed', 'Another transport was faster.');
+      const told = new RegExp(`"device":"${honest.identity.id}".*"transport":"${transport.name}".*was over before its device had proved`);
+      await relay.program.saw(told, 'stderr');
+      expect(await refusals()).toHaveLength(before);
+    },
+  );
+
   it('cannot use the credential of another device, whose key it does not hold', async () => {
     await using thief = await linkDevice(relay, other.apiKey, { identity: honest.identity });
     expect(thief.answer).toBeNull();
@@ -136,7 +153,11 @@ describe('two runtimes with one identity', () => {
     copy('credentials.json');
 
     const url = `https://127.0.0.1:${way.port}`;
-    const newer = system.startDevice({ ...relay, url }, { name: 'cloned', org: 'acme', env: { TOWLINE_CONFIG_DIR: dir } });
+    const newer = system.startDevice(
+      { ...relay, url },
+      // The other way is one for TCP.
+      { name: 'cloned', org: 'acme', args: ['--transport', 'tls'], env: { TOWLINE_CONFIG_DIR: dir } },
+    );
     await newer.event('online');
     const stopped = await older.event('stopped');
     expect(stopped).toMatchObject({ code: 'device_replaced' });

@@ -17,6 +17,8 @@ import { createSystem, eventually, type TestDevice, type TestRelay, type TestSys
 
 /** The promise is 15 s; the rest is room for a loaded machine. */
 const SILENCE_NOTICED_MS = 20_000;
+/** Over TLS the system closes the connection of a process that dies; over QUIC there is only silence. */
+const DEATH_NOTICED_MS = Object.freeze({ tls: 4_000, quic: SILENCE_NOTICED_MS });
 
 let system: TestSystem;
 let relay: TestRelay;
@@ -43,59 +45,62 @@ const link = (device: EnrolledRawDevice, instance = createId<SessionId>()) =>
 const stop = (device: TestDevice) => device.program.child.kill('SIGSTOP');
 const goOn = (device: TestDevice) => device.program.child.kill('SIGCONT');
 
-describe('a device that dies', () => {
-  it('is shown offline at once, its sessions say so, and it is back when its runtime is started again', async () => {
-    const device = await system.enrolDevice(relay, { name: 'mortal' });
-    const session = system.startTowline(relay, ['mortal', 'exec', '--', 'sh', '-c', 'echo begun; exec sleep 300']);
+// Beside each other: most of their time is waiting.
+describe.concurrent.each(['tls', 'quic'] as const)('a device over %s', (transport) => {
+  const args = ['--transport', transport];
+  it('that dies is shown offline, its sessions say so, and it is back when its runtime is started again', async () => {
+    const name = `mortal-${transport}`;
+    const device = await system.enrolDevice(relay, { name, args });
+    const session = system.startTowline(relay, [name, 'exec', '--', 'sh', '-c', 'echo begun; exec sleep 300']);
     await session.saw(/begun/);
-    expect(await isOnline('mortal')).toBe(true);
+    expect((await show(name)).link).toMatchObject({ transport });
     device.program.child.kill('SIGKILL');
     await device.program.finished;
-    // Far below the time after which silence counts as death.
-    await becomesOffline('mortal', 4_000);
+    await becomesOffline(name, DEATH_NOTICED_MS[transport]);
     const { code, stderr } = await inTime(session.finished, 'the session ends');
     expect(code).toBe(255);
     expect(stderr).toMatch(/connection .*lost/i);
-    const refused = await system.towline(relay, ['mortal', 'exec', '--', 'true']);
+    const refused = await system.towline(relay, [name, 'exec', '--', 'true']);
     expect(refused).toMatchObject({ code: 255, stdout: '' });
     expect(refused.stderr).toContain('offline');
-    const again = system.startDevice(relay, { name: 'mortal' });
+    const again = system.startDevice(relay, { name, args });
     await again.event('online');
-    expect(await isOnline('mortal')).toBe(true);
-  });
-});
+    expect(await isOnline(name)).toBe(true);
+  }, 60_000);
 
-// Beside each other: most of their time is waiting.
-describe.concurrent('silence', () => {
-  it('of a runtime that froze and of a relay that froze is noticed within 15 seconds, and passes by itself', async () => {
-    const frozen = await system.enrolDevice(relay, { name: 'frozen' });
-    await using other = await startRelayOn(join(system.dir, 'frozen-relay'));
+  it('notices within 15 seconds that its relay froze, and the relay that its runtime did, and both pass by themselves', async () => {
+    const [frozenName, waitingName] = [`frozen-${transport}`, `waiting-${transport}`];
+    const frozen = await system.enrolDevice(relay, { name: frozenName, args });
+    await using other = await startRelayOn(join(system.dir, `frozen-relay-${transport}`));
     using otherApi = openApi(other);
-    const waiting = await system.enrolDevice(other, { name: 'waiting' });
+    const waiting = await system.enrolDevice(other, { name: waitingName, args });
     stop(frozen);
     other.program.child.kill('SIGSTOP');
     const since = performance.now();
     try {
       const [, offline] = await Promise.all([
-        becomesOffline('frozen', SILENCE_NOTICED_MS),
+        becomesOffline(frozenName, SILENCE_NOTICED_MS),
         waiting.event('offline').then((event) => ({ event, afterMs: performance.now() - since })),
       ]);
       expect(offline.afterMs).toBeLessThan(SILENCE_NOTICED_MS);
-      expect(offline.event).toMatchObject({ code: 'link_silent' });
+      // Over QUIC the edge of a relay that froze goes on, and says so.
+      expect(offline.event).toMatchObject({ code: transport === 'tls' ? 'link_silent' : 'unavailable' });
     } finally {
       goOn(frozen);
       other.program.child.kill('SIGCONT');
     }
     await Promise.all([frozen.event('offline'), waiting.event('online')]);
-    await Promise.all([frozen.event('online'), becomesOnline('waiting', otherApi)]);
-    await becomesOnline('frozen');
+    await Promise.all([frozen.event('online'), becomesOnline(waitingName, otherApi)]);
+    await becomesOnline(frozenName);
     const said = await Promise.all([
-      system.towline(relay, ['frozen', 'exec', '--', 'echo', 'thawed']),
-      system.towline(other, ['waiting', 'exec', '--', 'echo', 'thawed']),
+      system.towline(relay, [frozenName, 'exec', '--', 'echo', 'thawed']),
+      system.towline(other, [waitingName, 'exec', '--', 'echo', 'thawed']),
     ]);
     expect(said.map(({ stdout }) => stdout)).toEqual(['thawed\n', 'thawed\n']);
   }, 60_000);
+});
 
+describe.concurrent('silence', () => {
   it('of a stranger that has not proved itself is not waited for', async () => {
     const device = await enrol('mute');
     const mute = await dialDevice(relay, device.apiKey);

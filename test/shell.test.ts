@@ -48,6 +48,9 @@ describe.skipIf(!tmux)('towline DEVICE shell (needs tmux)', () => {
     expect(shown).toContain('pi');
     expect(shown).toContain(devices.items[0]!.id);
     expect(shown).toContain(devices.items[0]!.fingerprint);
+    // Ended no sooner than it answers: what a login runs first, as `pyenv init`, may leave a lock behind when it is cut off.
+    await terminal.type('PS1="ready> "; clear\n');
+    await terminal.shows(/^ready>$/m);
   });
 
   it('runs in a terminal of the right size, kind and encoding', async () => {

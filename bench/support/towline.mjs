@@ -13,7 +13,10 @@ export async function startSystem() {
   const folder = mkdtempSync(join(tmpdir(), 'towline-bench-'));
   const running = [];
   const begin = (name, args, env = {}) => {
-    const child = spawn(name.includes('/') ? name : bin(name), args, { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, ...env } });
+    const child = spawn(name.includes('/') ? name : bin(name), args, {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: { ...process.env, ...env },
+    });
     child.stdin.on('error', () => {});
     running.push(child);
     return child;
@@ -21,7 +24,12 @@ export async function startSystem() {
   const relay = begin('towline-relay', ['start', '--data', join(folder, 'relay'), '--host', '127.0.0.1', '--port', '0']);
   const [, url, fingerprint] = await lineOf(relay, /^ready url=(\S+) fingerprint=(\S+)/);
   const adminKey = readFileSync(join(folder, 'relay/admin.key'), 'utf8').trim();
-  const user = { TOWLINE_RELAY: url, TOWLINE_TLS_FINGERPRINT: fingerprint, TOWLINE_API_KEY: adminKey, TOWLINE_CONFIG_DIR: join(folder, 'user') };
+  const user = {
+    TOWLINE_RELAY: url,
+    TOWLINE_TLS_FINGERPRINT: fingerprint,
+    TOWLINE_API_KEY: adminKey,
+    TOWLINE_CONFIG_DIR: join(folder, 'user'),
+  };
   return {
     url,
     fingerprint,
@@ -33,8 +41,23 @@ export async function startSystem() {
     edgePid: () => JSON.parse(readFileSync(join(folder, 'relay/quic-edge.json'), 'utf8')).pid,
     /** Starts and approves a runtime; `by` is another URL that leads to the relay. */
     async startDevice(name, transport, by = url) {
-      const args = ['run', '--relay', by, '--fingerprint', fingerprint, '--email', 'admin@example.com', '--name', name, '--json', '--transport', transport];
-      const device = begin('towline-agent', process.getuid() === 0 ? [...args, '--run-as', 'root'] : args, { TOWLINE_CONFIG_DIR: join(folder, name) });
+      const args = [
+        'run',
+        '--relay',
+        by,
+        '--fingerprint',
+        fingerprint,
+        '--email',
+        'admin@example.com',
+        '--name',
+        name,
+        '--json',
+        '--transport',
+        transport,
+      ];
+      const device = begin('towline-agent', process.getuid() === 0 ? [...args, '--run-as', 'root'] : args, {
+        TOWLINE_CONFIG_DIR: join(folder, name),
+      });
       const lines = createInterface({ input: device.stdout })[Symbol.asyncIterator]();
       const { request } = JSON.parse((await lines.next()).value);
       await once(begin('towline', ['devices', 'approve', request], user), 'exit');

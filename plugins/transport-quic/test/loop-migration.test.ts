@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type { ByteStream } from '@towline/contract';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openUdpImpairment, type PathOptions, type UdpImpairment } from '../../../test/support/udp-impairment/impairment.mjs';
@@ -19,22 +20,23 @@ function transfer(pair: LinkedPair, bytes: number): Promise<void> {
   const [up, down] = [randomBytes(bytes), randomBytes(bytes)];
   const far = new Promise<string>((resolve, reject) => {
     serveEcho(pair.acceptor, (stream) => {
-      void write(stream, down);
+      write(stream, down);
       readAll(stream).then((all) => resolve(digest(all)), reject);
     });
   });
   const stream = pair.opener.openStream(Buffer.from('transfer'));
-  void write(stream, up);
+  write(stream, up);
   return Promise.all([readAll(stream), far]).then(([received, atFar]) => {
     expect(digest(received)).toBe(digest(down));
     expect(atFar).toBe(digest(up));
   });
 }
 
-async function write(stream: ByteStream, bytes: Buffer): Promise<void> {
-  for (let at = 0; at < bytes.length && !stream.destroyed; at += CHUNK)
-    if (!stream.write(bytes.subarray(at, at + CHUNK))) await new Promise((drained) => stream.once('drain', drained).once('close', drained));
-  stream.end();
+function write(stream: ByteStream, bytes: Buffer): void {
+  const chunks = function* () {
+    for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
+  };
+  Readable.from(chunks()).pipe(stream);
 }
 
 async function serve(): Promise<TestServer & { readonly socket: TappedSocket }> {
@@ -123,6 +125,21 @@ describe('a translator that forgets', () => {
 });
 
 describe('packets of a link that somebody else sends on', () => {
+  it('as noise to an id of it, from any address, do not look like its peer', async () => {
+    const server = await serve();
+    const pair = await link(server);
+    open.push(() => pair.opener.close('link_closed'));
+    serveEcho(pair.acceptor);
+    await echo(pair.opener);
+    await new Promise((soon) => setTimeout(soon, 100));
+    const before = pair.far.lastReceivedMs;
+    for (let count = 0; count < 100; count += 1) {
+      const noise = Buffer.concat([Buffer.of(0x40), pair.far.native.sourceId(), randomBytes(60)]);
+      server.socket.inject(noise, { host: '127.0.0.77', port: 7_000 + count });
+    }
+    expect(pair.far.lastReceivedMs).toBe(before);
+  });
+
   it('do not draw it away: what is copied to the server from another address changes nothing', async () => {
     const server = await serve();
     let near!: TappedSocket;
@@ -151,7 +168,13 @@ describe('packets of a link that somebody else sends on', () => {
     let near!: TappedSocket;
     const openSocket = async () => {
       near = tap(await openUdpSocket({ connect: server.local }));
-      return { ...near, send: (packet: Uint8Array, to: typeof server.local) => (ahead(packet), near.send(packet, to)) };
+      return {
+        ...near,
+        send(packet: Uint8Array, to: typeof server.local) {
+          ahead(packet);
+          near.send(packet, to);
+        },
+      };
     };
     let stealing = false;
     const thief = { host: '127.0.0.77', port: 7_777 };

@@ -309,9 +309,11 @@ describe('a peer on a link', () => {
     await until(() => arrived.length === 1, 'the stream');
     const data: Buffer[] = [];
     let ended = false;
-    arrived[0]!.on('data', (bytes: Buffer) => data.push(bytes)).once('end', () => {
-      ended = true;
-    });
+    arrived[0]!
+      .on('data', (bytes: Buffer) => data.push(bytes))
+      .once('end', () => {
+        ended = true;
+      });
     await until(() => data.length > 0, 'its bytes');
     const error = errorOf(arrived[0]!);
     peer.native.streamSend(4, Buffer.alloc(0), true);

@@ -59,10 +59,13 @@ export async function dialRaw(server: HostPort, { tune, host = '127.0.0.1', unfi
     clearTimeout(timer);
     const ms = native.timeout();
     if (closed || ms === null) return;
-    timer = setTimeout(() => {
-      native.onTimeout();
-      flush();
-    }, Math.max(1, ms));
+    timer = setTimeout(
+      () => {
+        native.onTimeout();
+        flush();
+      },
+      Math.max(1, ms),
+    );
   };
   socket.on('message', (packet, from) => {
     received.push(Buffer.from(packet));
@@ -114,7 +117,11 @@ export async function dialRaw(server: HostPort, { tune, host = '127.0.0.1', unfi
       socket.close();
     },
   };
-  if (!unfinished) await within(until(() => native.isEstablished(), 'the handshake'), 'the handshake');
+  if (!unfinished)
+    await within(
+      until(() => native.isEstablished(), 'the handshake'),
+      'the handshake',
+    );
   return peer;
 }
 

@@ -83,7 +83,10 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): LinkEntrance
     refuseForeignOrigin(request);
     const principal = principalOf(request);
     // Whoever hung up while its credential was judged has told so already, and would be counted for ever.
-    if (arrival.socket.destroyed) throw new TowlineError('link_lost');
+    if (arrival.socket.destroyed) {
+      noteGone(parts, request);
+      return reply.hijack();
+    }
     takeLinkOf(linksOf, principal);
     arrival.socket.once('close', () => giveLinkOf(linksOf, principal));
     reply.hijack();
@@ -102,7 +105,9 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): LinkEntrance
       // Not awaited: the request ends here, the link goes on by itself. Serving never rejects.
       void serve({ link, principal, peer: arrival.made?.peer ?? peerOf(request), transport: chosen.transport });
     } catch (error) {
-      parts.log.warn('an upgrade failed', { address: request.ip, error: toTowlineError(error) });
+      const fault = toTowlineError(error);
+      if (fault.code === 'link_lost') noteGone(parts, request);
+      else parts.log.warn('an upgrade failed', { address: request.ip, error: fault });
       arrival.socket.destroy();
     }
     return reply;
@@ -130,6 +135,11 @@ function upgradeOf({ request, made }: UpgradeArrival, upgrades: readonly LinkUpg
   if (made !== undefined) return made.upgrade;
   const token = request.headers.upgrade?.toLowerCase();
   return upgrades.find((each) => each.token === token);
+}
+
+/** No fault of anything: a dialler gives the slower of two ways up at any moment. */
+function noteGone({ log }: UpgradeParts, { ip }: FastifyRequest): void {
+  log.info('a peer went away while its link was made', { address: ip });
 }
 
 function requireServing({ serving }: UpgradeParts): void {

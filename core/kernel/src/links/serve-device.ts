@@ -58,6 +58,7 @@ export interface AcceptedLink {
 export async function serveDevice(parts: DeviceServing, accepted: AcceptedLink): Promise<void> {
   try {
     const proven = await proveDevice(accepted.link, accepted.principal, { relayId: parts.relayId, devices: parts.store.devices });
+    if (proven === null) return noteLeft(parts, accepted);
     await serveProven(parts, accepted, proven);
   } catch (thrown) {
     const error = toTowlineError(thrown);
@@ -70,6 +71,11 @@ export async function serveDevice(parts: DeviceServing, accepted: AcceptedLink):
     await recordRefusal(parts, accepted, error);
     await accepted.link.close(error.code, error.message);
   }
+}
+
+/** Nothing was refused, so the trail has nothing of it. */
+function noteLeft({ log }: DeviceServing, { principal, peer, transport }: AcceptedLink): void {
+  log.info('a link was over before its device had proved itself', { device: principal.deviceId, address: peer.address, transport });
 }
 
 async function serveProven(parts: DeviceServing, accepted: AcceptedLink, proven: ProvenDevice): Promise<void> {

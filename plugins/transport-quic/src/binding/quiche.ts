@@ -82,7 +82,7 @@ export interface NativeConnection {
   onTimeout(): void;
   streamRecv(id: number, into: Uint8Array): [length: number, fin: boolean] | null;
   streamSend(id: number, data: Uint8Array, fin: boolean): number | null;
-  streamShutdown(id: number, direction: number, code: number): void | null;
+  streamShutdown(id: number, direction: number, code: number): undefined | null;
   streamCapacity(id: number): number;
   streamFinished(id: number): boolean;
   streamPriority(id: number, urgency: number, incremental: boolean): void;
@@ -91,7 +91,7 @@ export interface NativeConnection {
   peerStreamsLeftBidi(): number;
   /** Asks for a packet that the peer must acknowledge. */
   sendAckEliciting(): void;
-  close(app: boolean, code: number, reason: Uint8Array): void | null;
+  close(app: boolean, code: number, reason: Uint8Array): undefined | null;
   isEstablished(): boolean;
   isClosed(): boolean;
   isDraining(): boolean;
@@ -112,7 +112,7 @@ export interface NativeConnection {
   retiredScidNext(): Uint8Array | null;
   availableDcids(): number;
   /** Gives an id of the peer's back; another is used in its place. */
-  retireDestinationCid(number: number): void | null;
+  retireDestinationCid(number: number): undefined | null;
   pathEventNext(): PathEvent | null;
   migrate(local: HostPort, peer: HostPort): number;
   migrateSource(local: HostPort): number;

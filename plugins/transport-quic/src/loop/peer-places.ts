@@ -52,7 +52,7 @@ export class PeerPlaces {
     return this.#paths;
   }
 
-  /** Gives quiche a packet. It is changed. False: it was refused as if it had been lost. */
+  /** Gives quiche a packet. It is changed. False: it was refused as if it had been lost, or is kept for now. */
   take(packet: Buffer, from: HostPort): boolean {
     if (isSame(from, this.#peer) || this.#checks.some(({ peer }) => isSame(peer, from))) return this.#receive(packet, this.#home);
     const key = `${from.host} ${from.port}`;
@@ -113,7 +113,8 @@ export class PeerPlaces {
 
   #keep(key: string, packet: Buffer): boolean {
     this.#kept.set(key, packet);
-    if (this.#kept.size <= MAX_KEPT) return true;
+    // Whether it is the peer's is not known yet: anybody may have sent it.
+    if (this.#kept.size <= MAX_KEPT) return false;
     const [oldest, evicted] = this.#kept.entries().next().value!;
     this.#kept.delete(oldest);
     return this.#receive(evicted, this.#home);

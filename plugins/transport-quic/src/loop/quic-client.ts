@@ -1,6 +1,14 @@
 import { TowlineError } from '@towline/protocol';
 import type { HostPort, NativeConfig, Quiche } from '../binding/quiche.ts';
-import { ACTIVE_CONNECTION_IDS, CONNECTION_ID_BYTES, GIVEN_IDS, idKey, newConnectionId, renewConnectionIds, shortHeaderKey } from './connection-ids.ts';
+import {
+  ACTIVE_CONNECTION_IDS,
+  CONNECTION_ID_BYTES,
+  GIVEN_IDS,
+  idKey,
+  newConnectionId,
+  renewConnectionIds,
+  shortHeaderKey,
+} from './connection-ids.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
 import { PacketSlab } from './packet-slab.ts';
 import { KEEP_ALIVE_MS, PACKET_BYTES } from './quic-config.ts';

@@ -24,8 +24,11 @@ const STOP_LOOKS_PER_TURN = 64;
  * handshake and a first flight, repeated. Quiche 0.18 keeps up to two hundred times what a hostile peer sends.
  */
 const MAX_STRANGER_BYTES = 24_576;
-/** Bytes that streams may hold for readers that do not read, by the windows they have: 1,024 initial ones, 64 grown ones. Above it the largest is reset. */
-const MAX_HELD_BYTES = 268_435_456;
+/**
+ * Bytes that streams may hold for readers that do not read, by the windows they have: 128 of the largest, which slow
+ * readers of fast transfers need. Above it the largest is reset.
+ */
+const MAX_HELD_BYTES = 536_870_912;
 /**
  * Bytes that heads may hold which are not whole: dozens of the longest. While they hold more, further streams wait in
  * quiche, unread.
