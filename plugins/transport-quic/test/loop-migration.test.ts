@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { ByteStream } from '@towline/contract';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openUdpImpairment, type PathOptions, type UdpImpairment } from '../../../test/support/udp-impairment/impairment.mjs';
+import { followRoute } from '../src/loop/follow-route.ts';
 import { openUdpSocket } from '../src/loop/udp-socket.ts';
 import { echo, type LinkedPair, link, readAll, serveEcho, startServer, type TestServer, until, within } from './support-quic.ts';
 import { type TappedSocket, tap } from './support-tap.ts';
@@ -54,6 +55,8 @@ async function linkThrough(path: PathOptions): Promise<{ readonly pair: LinkedPa
   const openSocket = () => openUdpSocket({ connect: proxy.local });
   const pair = await link(server, {}, { openSocket });
   open.push(() => pair.opener.close('link_closed'));
+  // An end that only receives says nothing of itself: without this it would be found again by its next keep-alive.
+  followRoute(pair.dialled, proxy.local);
   serveEcho(pair.acceptor);
   return { pair, proxy };
 }

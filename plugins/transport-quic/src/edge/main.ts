@@ -1,14 +1,19 @@
 import { Socket } from 'node:net';
 import type { RelayCertificate } from '@towline/contract';
-import { toTowlineError } from '@towline/protocol';
+import { SILENCE_BEFORE_LOST_MS, toTowlineError } from '@towline/protocol';
 import { createCollector } from './collect-garbage.ts';
 import { BEAT_EVERY_MS, CHANNEL_FD, type EdgeFailure, type EdgeStart, relayChannel, type ToEdge } from './edge-messages.ts';
 import { type RunningEdge, runEdge } from './run-edge.ts';
 
 // Program of the QUIC edge. The relay starts it with a channel between the two; it lives while both hear from each other.
 
-/** Without a word of the relay for so long the edge ends, milliseconds: a relay that stood still for a moment is not gone. */
-const RELAY_SILENCE_MS = 30_000;
+/**
+ * Without a word of the relay for so long the edge ends, milliseconds: its peers hear from the edge while the relay stands
+ * still, and would wait on. A relay that stood still for a moment is not gone.
+ */
+const RELAY_SILENCE_MS = SILENCE_BEFORE_LOST_MS;
+/** A look that is late by more than this tells that this process stood still itself, and the relay's words may wait unread. */
+const STOOD_STILL_MS = 1_000;
 /** Time to take leave when the relay has gone, milliseconds. */
 const ORPHAN_LEAVE_MS = 500;
 
@@ -22,6 +27,7 @@ const collectGarbage = createCollector();
 let edge: RunningEdge | undefined;
 let renewed: RelayCertificate | undefined;
 let heardMs = performance.now();
+let lookedMs = heardMs;
 let leaving = false;
 
 channel.onMessage((message) => {
@@ -32,8 +38,11 @@ channel.onMessage((message) => {
 });
 void channel.closed.then(orphaned);
 setInterval(() => {
+  const nowMs = performance.now();
+  if (nowMs - lookedMs > BEAT_EVERY_MS + STOOD_STILL_MS) heardMs = nowMs;
+  lookedMs = nowMs;
   // The parent's number changes when it dies, also where something else keeps the channel open.
-  if (process.ppid !== parent || performance.now() - heardMs > RELAY_SILENCE_MS) return orphaned();
+  if (process.ppid !== parent || nowMs - heardMs > RELAY_SILENCE_MS) return orphaned();
   collectGarbage(process.memoryUsage.rss());
   channel.send({ type: 'beat', figures: { ...edge?.figures, resident_bytes: process.memoryUsage.rss() } });
 }, BEAT_EVERY_MS);
