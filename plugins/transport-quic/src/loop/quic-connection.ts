@@ -41,9 +41,6 @@ const MAX_LAST_BYTES = 8_388_608;
 /** Longest reason that surely fits into the packet that closes a connection, bytes. */
 const MAX_REASON_BYTES = 800;
 
-/** How often it is looked whether packets that came were the peer's, milliseconds. */
-const LOOK_FOR_LIFE_EVERY_MS = 100;
-
 /** How a connection came to its end. `by` peer: it said so; `lost`: nobody said anything. */
 export interface ConnectionEnd {
   readonly by: 'self' | 'peer' | 'lost';
@@ -117,8 +114,8 @@ export class QuicConnection implements QuicStreamHost {
   #drained = 0;
   #lastSentMs = performance.now();
   #lastReceivedMs = performance.now();
+  #lastPacketMs = performance.now();
   #packetsSeen = 0;
-  #lookedForLifeMs = 0;
   #bytesIn = 0;
   #bytesOut = 0;
   #streamBytesIn = 0;
@@ -179,8 +176,16 @@ export class QuicConnection implements QuicStreamHost {
     return this.#streamBytesOut;
   }
 
-  /** Monotonic time of the last packet that was the peer's, milliseconds, a tenth of a second more or less. */
+  /**
+   * Monotonic time of the last packet that was the peer's, milliseconds. Quiche says nothing of noise or of what it had
+   * before: only its count tells, when it is asked.
+   */
   get lastReceivedMs(): number {
+    const { recv } = this.native.stats();
+    if (recv !== this.#packetsSeen) {
+      this.#packetsSeen = recv;
+      this.#lastReceivedMs = this.#lastPacketMs;
+    }
     return this.#lastReceivedMs;
   }
 
@@ -248,6 +253,7 @@ export class QuicConnection implements QuicStreamHost {
     if (!this.#admitted && this.#bytesIn > MAX_STRANGER_BYTES + 2 * this.#requestBytes) return this.turnAway();
     // What is not for us, damaged or repeated is as if it had been lost. What ends the connection is seen in the turn.
     if (this.#places.take(packet, from)) {
+      this.#lastPacketMs = performance.now();
       this.#received = true;
       this.#tookPacket = true;
     }
@@ -372,7 +378,6 @@ export class QuicConnection implements QuicStreamHost {
     if (this.#gone) return;
     try {
       this.#beEstablished();
-      if (this.#tookPacket) this.#lookForLife();
       if (this.#isEstablished && !this.#end) {
         // While it probes for losses quiche says that any amount may be sent.
         this.#broken.look(this.#tookPacket && !this.#probes);
@@ -407,17 +412,6 @@ export class QuicConnection implements QuicStreamHost {
     this.#waited = waits;
     this.#isNew = false;
     return waits;
-  }
-
-  /** Quiche says nothing of packets that were noise or repeated: only its count tells that one was the peer's. Asking costs some microseconds. */
-  #lookForLife(): void {
-    const nowMs = performance.now();
-    if (nowMs - this.#lookedForLifeMs < LOOK_FOR_LIFE_EVERY_MS) return;
-    this.#lookedForLifeMs = nowMs;
-    const { recv } = this.native.stats();
-    if (recv === this.#packetsSeen) return;
-    this.#packetsSeen = recv;
-    this.#lastReceivedMs = nowMs;
   }
 
   #beEstablished(): void {
