@@ -8,6 +8,8 @@ import {
   type LadderLink,
   type LinkPlace,
   type LinkState,
+  LOST_ON_THE_WAY,
+  PROVEN_AFTER_MS,
   type Sleep,
   startDeadline,
 } from '@towline/link';
@@ -37,9 +39,6 @@ const HOPELESS: readonly ErrorCode[] = Object.freeze([
 ]);
 /** Until the device was online once these are faults of what was typed; afterwards they may pass. */
 const HOPELESS_AT_FIRST: readonly ErrorCode[] = Object.freeze(['unauthenticated', 'forbidden', 'relay_untrusted', 'relay_not_towline']);
-
-/** Codes of a link that failed by what lies between device and relay. */
-const LOST_ON_THE_WAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['link_lost', 'link_silent', 'timeout']);
 
 /** What {@link stayConnected} takes. */
 export interface ConnectOptions {
@@ -127,26 +126,42 @@ class Connection {
   }
 
   async #serve(link: Link, over: AbortSignal, place: LinkPlace): Promise<void> {
-    let taken = false;
+    let takenMs: number | undefined;
+    let fault: TowlineError | undefined;
     const ready = () => {
-      taken = true;
+      takenMs = performance.now();
       place.ready();
     };
     try {
       await serveLink(link, over, this.#linkHost(link, { beside: place.beside, ready }));
     } catch (error) {
-      if (!taken) await this.#shunUseless(link, over, toTowlineError(error));
+      fault = toTowlineError(error);
       throw error;
     } finally {
       this.#online.delete(link);
+      const lost = await this.#wasLost(link, over, fault);
+      if (lost) this.#shunUseless(link, takenMs);
     }
   }
 
-  /** A transport whose links come up and lead nowhere must not keep the device from the others. */
-  async #shunUseless(link: Link, over: AbortSignal, fault: TowlineError): Promise<void> {
+  async #wasLost(link: Link, over: AbortSignal, fault: TowlineError | undefined): Promise<boolean> {
     const end = over.aborted ? await link.closed : undefined;
-    if (end?.by === 'self' || !LOST_ON_THE_WAY.has((end ?? fault).code)) return;
-    this.#ladder.shun(this.#ways.get(link)!.transport, 'its connection came up, but was lost before the relay had let the device in.');
+    if (end?.by === 'self' && end.code !== 'link_silent') return false;
+    const code = (end ?? fault)?.code;
+    return code !== undefined && LOST_ON_THE_WAY.has(code);
+  }
+
+  /** A transport whose links come up and lead nowhere, or not for long, must not keep the device from the others. */
+  #shunUseless(link: Link, takenMs: number | undefined): void {
+    const { transport } = this.#ways.get(link)!;
+    if (takenMs === undefined)
+      return this.#ladder.shun(transport, 'its connection came up, but was lost before the relay had let the device in.');
+    const livedMs = performance.now() - takenMs;
+    if (livedMs < PROVEN_AFTER_MS)
+      this.#ladder.shun(
+        transport,
+        `its last connection was lost after ${Math.round(livedMs / 1_000)} s; it is tried again in the background.`,
+      );
   }
 
   /** Ends all sessions, admits none, and gives the relay a moment to take note. */

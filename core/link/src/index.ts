@@ -20,6 +20,8 @@ export {
   type KeepLinkedOptions,
   keepLinked,
   type LinkState,
+  LOST_ON_THE_WAY,
+  PROVEN_AFTER_MS,
   type ReconnectPolicy,
 } from './reconnect.ts';
 export { decodeRefusal, notTowline, type RelayAnswer, type RetryAfter, readAnswer, retryAfterMs } from './relay-answer.ts';

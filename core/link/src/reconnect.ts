@@ -11,6 +11,12 @@ const MIN_DELAY_MS = 500;
 const MAX_DELAY_MS = 15_000;
 /** A link that lived so long, milliseconds, shows that the way is good: backing off starts anew. */
 const SETTLED_AFTER_MS = 10_000;
+/** A link that was lost before it had lived so long, milliseconds, does not show that its way is good. */
+export const PROVEN_AFTER_MS = 60_000;
+/** Codes of a link that failed by what lies between its ends. */
+export const LOST_ON_THE_WAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['link_lost', 'link_silent', 'timeout']);
+/** Setbacks beyond this many make no difference. */
+const MAX_SETBACKS = 6;
 
 /** How long to wait between attempts. */
 export interface ReconnectPolicy {
@@ -97,6 +103,8 @@ class LinkKeeper {
   /** At most one retires at a time. */
   #retiring: RetiringLink | null = null;
   #fatal: TowlineError | null = null;
+  /** How often in a row the best link there could be was lost soon after it had come up. */
+  #setbacks = 0;
 
   constructor(options: KeepLinkedOptions) {
     this.#options = options;
@@ -150,22 +158,31 @@ class LinkKeeper {
   }
 
   async #stayOn(first: ServedLink): Promise<TowlineError> {
-    const { onState, hopeless } = this.#options;
+    const { onState, hopeless, betterThan, nowMs = () => performance.now() } = this.#options;
     let present = first;
+    let sinceMs = nowMs();
+    let tookOver = betterThan?.(first.link) === null;
     for (;;) {
       const better = await this.#nextBetter(present);
       if (better !== null) {
         this.#retire(present);
         onState({ state: 'moved', link: better.link, from: present.link });
-        present = better;
+        [present, sinceMs, tookOver] = [better, nowMs(), true];
         continue;
       }
       const error = await present.over;
+      if (tookOver) this.#countSetback(error, nowMs() - sinceMs);
       const older = hopeless.has(error.code) ? null : this.#takeBack();
       if (older === null) return error;
       onState({ state: 'moved-back', link: older.link, from: present.link });
-      present = older;
+      [present, sinceMs, tookOver] = [older, nowMs(), false];
     }
+  }
+
+  /** A network that lets a better link up and then swallows it must not have this side move to and fro for ever. */
+  #countSetback({ code }: TowlineError, livedMs: number): void {
+    if (livedMs >= PROVEN_AFTER_MS) this.#setbacks = 0;
+    else if (LOST_ON_THE_WAY.has(code)) this.#setbacks = Math.min(MAX_SETBACKS, this.#setbacks + 1);
   }
 
   /** The link that takes the place of the present one, or null once that is over. */
@@ -185,6 +202,7 @@ class LinkKeeper {
       onFailure: (error) => onState({ state: 'staying', link, error }),
       sleep: this.#sleep,
       random,
+      setbacks: this.#setbacks,
       signal: gone.signal,
     });
   }

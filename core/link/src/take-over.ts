@@ -11,6 +11,8 @@ const FIRST_WAIT_MS = 10_000;
  * device is on its best transport again within a minute of the end of what kept it away.
  */
 const LONGEST_WAIT_MS = 40_000;
+/** Bound of the longest wait when better links were lost again and again soon after they had come up, milliseconds. */
+const LONGEST_WAIT_AFTER_SETBACKS_MS = 600_000;
 /** Time for an attempt to dial, milliseconds. */
 const ATTEMPT_MS = 10_000;
 /** How often a link that retires is looked at, milliseconds. */
@@ -34,6 +36,8 @@ export interface SeekOptions {
   readonly sleep: Sleep;
   /** Gives numbers from 0 up to, but not including, 1. */
   readonly random: () => number;
+  /** How often in a row a better link was lost soon after it had come up. All waits double with each beyond the first, the first wait with that one too. */
+  readonly setbacks: number;
   /** Aborts when the present link is over. A link that is being taken up then is still waited for. */
   readonly signal: AbortSignal;
 }
@@ -43,9 +47,10 @@ export interface SeekOptions {
  * or with null once the signal aborts. The present link is left alone.
  */
 export async function seekBetter(options: SeekOptions): Promise<ServedLink | null> {
-  const { random, signal, sleep, onFailure } = options;
+  const { random, signal, sleep, onFailure, setbacks } = options;
+  const longestMs = Math.min(LONGEST_WAIT_AFTER_SETBACKS_MS, LONGEST_WAIT_MS * 2 ** Math.max(0, setbacks - 1));
   for (let attempts = 0, askedMs = 0; ; attempts += 1) {
-    const bound = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempts, 10));
+    const bound = Math.min(longestMs, FIRST_WAIT_MS * 2 ** Math.min(attempts + setbacks, 10));
     // A quarter of it is left to chance, so that devices that lost a transport together do not try in step.
     if (!(await pause(askedMs + bound * (0.75 + 0.25 * random()), { sleep, signal }))) return null;
     const found = await attempt(options);

@@ -58,6 +58,8 @@ class Stage {
   readonly pairs: LinkedPair[] = [];
   readonly places: boolean[] = [];
   readonly stop = new AbortController();
+  /** Monotonic time, which stands still as the waits do. */
+  nowMs = 0;
   /** What an attempt at a better link comes to; a link when undefined. */
   betterFault: TowlineError | undefined;
   /** Whether a link is taken up at once. */
@@ -74,6 +76,7 @@ class Stage {
       policy: createReconnectPolicy(() => 0),
       hopeless: new Set<ErrorCode>(['device_removed']),
       sleep: this.waits.sleep,
+      nowMs: () => this.nowMs,
       random: () => random,
       signal: this.stop.signal,
     }).then(
@@ -225,6 +228,25 @@ describe('a better link', () => {
       expect(await talk.say('undisturbed')).toBe('undisturbed');
       expect(stage.states.slice(0, 4)).toEqual(['dialling', 'linked', 'staying:relay_unreachable', 'staying:relay_unreachable']);
     }
+  });
+
+  it('is tried less and less often while it is lost soon after it came up, and as at first once one has lived for a minute', async () => {
+    const stage = set(0.999_999);
+    await stage.until(() => stage.pairs.length === 1, 'the first link');
+    const talk = stage.talk(stage.pairs[0]!);
+    expect(await talk.say('before')).toBe('before');
+    const waited: number[] = [];
+    for (const livedMs of [3_000, 15_000, 59_000, 3_000, 3_000, 3_000, 60_000, 3_000, 3_000]) {
+      waited.push(Math.round(await stage.probe()));
+      const moves = () => stage.states.filter((state) => state === 'moved').length;
+      const backs = () => stage.states.filter((state) => state === 'moved-back').length;
+      await stage.until(() => moves() > backs(), 'the move');
+      stage.nowMs += livedMs;
+      stage.pairs.at(-1)!.openerSocket.destroy();
+      await stage.until(() => moves() === backs(), 'the move back');
+    }
+    expect(await talk.say('undisturbed')).toBe('undisturbed');
+    expect(waited.map((ms) => ms / 1_000)).toEqual([10, 20, 40, 80, 160, 320, 600, 10, 20]);
   });
 
   it('is tried as late as the relay asks', async () => {
