@@ -91,6 +91,53 @@ describe('a dialler that goes on over another socket', () => {
     }
   }, 60_000);
 
+  it('again and again before it is found, is found at last', async () => {
+    const server = await serve();
+    for (let rounds = 0; rounds < 12; rounds += 1) {
+      const pair = await link(server);
+      const moved = transfer(pair, 3_000_000);
+      for (let times = 0; times < 10; times += 1) {
+        await new Promise((soon) => setTimeout(soon, (rounds * 5 + times * 3) % 13));
+        await pair.dialled.migrate();
+      }
+      await within(moved, `the transfers of round ${rounds}`, 10_000);
+      await pair.opener.close('link_closed');
+    }
+  }, 60_000);
+
+  it('is not disturbed when a packet to the id it used before comes late', async () => {
+    const server = await serve();
+    const held: Buffer[] = [];
+    let holds = false;
+    const openSocket = async () => {
+      const socket = await openUdpSocket({ connect: server.local });
+      return {
+        ...socket,
+        send(packet: Uint8Array, to: typeof server.local) {
+          if (holds && held.length < 5) held.push(Buffer.from(packet));
+          else socket.send(packet, to);
+        },
+      };
+    };
+    const pair = await link(server, {}, { openSocket });
+    open.push(() => pair.opener.close('link_closed'));
+    serveEcho(pair.acceptor);
+    holds = true;
+    expect(await echo(pair.opener, 'v'.repeat(20_000))).toBe('v'.repeat(20_000));
+    holds = false;
+    expect(held.length).toBeGreaterThan(0);
+    const before = pair.dialled.local;
+    for (let times = 0; times < 3; times += 1) {
+      expect(await pair.dialled.migrate()).toBe(true);
+      await until(() => pair.far.peer.port === pair.dialled.local.port, 'the server knows where the dialler is');
+      expect(await echo(pair.opener)).toBe('is anybody there');
+    }
+    for (const packet of held) server.socket.inject(packet, before);
+    for (const packet of held) server.socket.inject(packet, pair.dialled.local);
+    expect(await echo(pair.opener)).toBe('is anybody there');
+    expect(pair.near.isClosed || pair.far.isClosed).toBe(false);
+  });
+
   it('does not when the connection is over, or is not there yet', async () => {
     const server = await serve();
     const pair = await link(server);
