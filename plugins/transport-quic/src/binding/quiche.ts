@@ -77,6 +77,8 @@ export interface NativeConnection {
   /** Decrypts in place. */
   recv(packet: Uint8Array, info: { readonly from: HostPort; readonly to: HostPort }): number;
   send(out: Uint8Array): [length: number, info: { readonly from: HostPort; readonly to: HostPort }] | null;
+  /** As {@link send}, of one path alone. */
+  sendOnPath(out: Uint8Array, from: HostPort, to: HostPort): ReturnType<NativeConnection['send']>;
   /** Milliseconds until {@link onTimeout} is due. */
   timeout(): number | null;
   onTimeout(): void;

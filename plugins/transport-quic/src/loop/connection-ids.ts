@@ -39,19 +39,13 @@ export function tokenNumber(token: Buffer): bigint {
 }
 
 /**
- * Gives the peer spare ids as far as it may hold them; it needs one for each change of address. Told are those that
- * came and those the peer gave back.
+ * Gives the peer spare ids as far as it may hold them; it needs one for each change of address. Told are those that came.
  */
 export function renewConnectionIds(
   native: NativeConnection,
   key: Buffer,
-  {
-    added,
-    retired,
-    wanted = GIVEN_IDS,
-  }: { readonly added: (id: Buffer) => void; readonly retired: (id: Uint8Array) => void; readonly wanted?: number },
+  { added, wanted = GIVEN_IDS }: { readonly added: (id: Buffer) => void; readonly wanted?: number },
 ): void {
-  for (let id = native.retiredScidNext(); id; id = native.retiredScidNext()) retired(id);
   const room = Math.min(native.sourceCidsLeft(), wanted - native.activeSourceCids());
   for (let left = room; left > 0; left -= 1) {
     const id = newConnectionId();

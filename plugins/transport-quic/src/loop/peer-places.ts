@@ -1,4 +1,5 @@
 import type { HostPort, NativeConnection, PathEvent } from '../binding/quiche.ts';
+import { RetiredIds } from './retired-ids.ts';
 
 /** Places from which a packet is kept until another comes from there. */
 const MAX_KEPT = 4;
@@ -35,9 +36,14 @@ export class PeerPlaces {
   /** Those whose check goes on, the latest last. */
   #checks: Check[] = [];
   readonly #kept = new Map<string, Buffer>();
+  /** Whether quiche was seen to fail at the choice of a path. */
+  #mayFail = false;
+  /** Ids that the peer has given back. */
+  readonly retiredIds: RetiredIds;
 
   constructor(native: NativeConnection, { local, peer }: PathEnds) {
     this.#native = native;
+    this.retiredIds = new RetiredIds(native);
     this.#home = { local, peer };
     this.#peer = peer;
   }
@@ -64,6 +70,37 @@ export class PeerPlaces {
     if (this.#native.stats().recv === before) return taken;
     this.#kept.delete(key);
     return this.#receive(earlier, { local: this.#elsewhere(), peer: from });
+  }
+
+  /** The next packet that quiche has to send. Null: none for now. */
+  next(room: Buffer): ReturnType<NativeConnection['send']> {
+    if (this.#mayFail) return this.#nextOfPaths(room);
+    try {
+      return this.#native.send(room);
+    } catch {
+      this.#mayFail = true;
+      return this.#nextOfPaths(room);
+    }
+  }
+
+  /**
+   * Quiche 0.18 cannot send the check of an address whose id the peer has given back since, as one does that moves on
+   * before it is checked, and then tries nothing else for ever. So each path is asked for itself.
+   */
+  #nextOfPaths(room: Buffer): ReturnType<NativeConnection['send']> {
+    for (const check of [...this.#checks]) {
+      try {
+        const sent = this.#native.sendOnPath(room, check.local, check.peer);
+        if (sent) return sent;
+      } catch {
+        this.#checks = this.#checks.filter((one) => one !== check);
+      }
+    }
+    try {
+      return this.#native.sendOnPath(room, this.#home.local, this.#home.peer);
+    } catch {
+      return null;
+    }
   }
 
   /** Where a packet goes that quiche sends on a path. */
@@ -103,8 +140,10 @@ export class PeerPlaces {
   }
 
   #receive(packet: Buffer, { local, peer }: PathEnds): boolean {
+    if (this.retiredIds.isTo(packet)) return false;
     try {
       this.#native.recv(packet, { from: peer, to: local });
+      this.retiredIds.note();
       return true;
     } catch {
       return false;

@@ -83,9 +83,12 @@ class Client implements DialledConnection {
       slab: new PacketSlab(PACKET_BYTES),
       peer,
       keepAliveMs,
-      onTurn: ({ native }) => {
-        const wanted = GIVEN_IDS + this.#used.size;
-        renewConnectionIds(native, secret, { added: () => {}, retired: (id) => this.#used.delete(idKey(id)), wanted });
+      onTurn: (connection) => {
+        for (const id of connection.takeRetiredIds()) this.#used.delete(idKey(id));
+        const { native } = connection;
+        // The peer may have spent the ids it had on addresses that were left before it was heard from there.
+        const held = connection.takeAlarm() ? native.activeSourceCids() : this.#used.size;
+        renewConnectionIds(native, secret, { added: () => {}, wanted: GIVEN_IDS + held });
       },
       // A program that has said goodbye may end at once.
       onOver: () => {

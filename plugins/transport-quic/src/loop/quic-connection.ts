@@ -41,6 +41,9 @@ const MAX_LAST_BYTES = 8_388_608;
 /** Longest reason that surely fits into the packet that closes a connection, bytes. */
 const MAX_REASON_BYTES = 800;
 
+/** Silence after which a peer that is asked again may be sending to where this end is no more, milliseconds. */
+const ALARM_MS = 200;
+
 /** How a connection came to its end. `by` peer: it said so; `lost`: nobody said anything. */
 export interface ConnectionEnd {
   readonly by: 'self' | 'peer' | 'lost';
@@ -103,6 +106,7 @@ export class QuicConnection implements QuicStreamHost {
   #received = false;
   #tookPacket = false;
   #probes = false;
+  #alarm = false;
   #waited = false;
   #flushedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -371,6 +375,18 @@ export class QuicConnection implements QuicStreamHost {
     this.#broken.drop(id);
   }
 
+  /** Ids of ours that the peer has given back since this was called last. */
+  takeRetiredIds(): readonly Uint8Array[] {
+    return this.#places.retiredIds.take();
+  }
+
+  /** Whether nothing has answered for a while although something was asked. True once for each time that quiche asked again. */
+  takeAlarm(): boolean {
+    const alarm = this.#alarm;
+    this.#alarm = false;
+    return alarm;
+  }
+
   // One turn
 
   readonly #turn = (): void => {
@@ -515,7 +531,7 @@ export class QuicConnection implements QuicStreamHost {
     const before = this.#bytesOut;
     const most = this.#end ? LAST_PACKETS_PER_TURN : PACKETS_PER_TURN;
     for (let packets = 0; packets < most; packets += 1) {
-      const sent = this.#nextPacket(slab.room());
+      const sent = this.#places.next(slab.room());
       if (!sent) {
         if (this.#broken.flushed(this.#bytesOut - before + slab.packetBytes)) this.wantsTurn();
         return this.#arm();
@@ -527,15 +543,6 @@ export class QuicConnection implements QuicStreamHost {
     }
     this.#arm();
     if (!this.#end) this.wantsTurn();
-  }
-
-  #nextPacket(room: Buffer): ReturnType<NativeConnection['send']> {
-    try {
-      return this.native.send(room);
-    } catch {
-      // Nothing can be sent on this path; the timer or another path brings it on.
-      return null;
-    }
   }
 
   /** One timer: quiche's, or the one that keeps the way open, whichever is first. It is only ever moved forward when it fires. */
@@ -562,6 +569,7 @@ export class QuicConnection implements QuicStreamHost {
     if (this.native.timeout() === 0) {
       this.native.onTimeout();
       this.#probes = true;
+      this.#alarm = performance.now() - this.#lastReceivedMs > ALARM_MS;
     }
     this.#received = true;
     this.wantsTurn();

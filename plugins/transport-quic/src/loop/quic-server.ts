@@ -288,16 +288,14 @@ class Server implements QuicServer {
 
   /** Renews the ids that the peer may use. */
   #tend(connection: QuicConnection, ids: Set<string>, firstId: string): void {
-    renewConnectionIds(connection.native, this.#resetKey, {
-      added: (id) => this.#route(idKey(id), ids, connection),
-      retired: (id) => {
-        const key = idKey(id);
-        // A client obeys the reset token of its first id for as long as it lives: nobody may have that sent by naming the id.
-        if (key === firstId) return;
-        ids.delete(key);
-        this.#byId.delete(key);
-      },
-    });
+    for (const id of connection.takeRetiredIds()) {
+      const key = idKey(id);
+      // A client obeys the reset token of its first id for as long as it lives: nobody may have that sent by naming the id.
+      if (key === firstId) continue;
+      ids.delete(key);
+      this.#byId.delete(key);
+    }
+    renewConnectionIds(connection.native, this.#resetKey, { added: (id) => this.#route(idKey(id), ids, connection) });
   }
 
   #route(key: string, ids: Set<string>, connection: QuicConnection): void {
