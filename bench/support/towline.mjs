@@ -14,7 +14,7 @@ export async function startSystem() {
   const running = [];
   const begin = (name, args, env = {}) => {
     const child = spawn(name.includes('/') ? name : bin(name), args, {
-      stdio: ['pipe', 'pipe', 'ignore'],
+      stdio: ['pipe', 'pipe', name === 'towline' ? 'inherit' : 'ignore'],
       env: { ...process.env, ...env },
     });
     child.stdin.on('error', () => {});
@@ -105,14 +105,17 @@ export async function throughput(system, words, bytes) {
 export async function echoes(system, device, count) {
   const child = system.begin('towline', [device, 'exec', '-i', '--', 'cat'], system.user);
   const times = [];
+  const over = once(child, 'exit');
+  const ended = over.then(() => Promise.reject(new Error('the command ended early')));
+  ended.catch(() => {});
   for (let turn = 0; turn < count + 50; turn += 1) {
     const since = performance.now();
     child.stdin.write('x');
-    await once(child.stdout, 'data');
+    await Promise.race([once(child.stdout, 'data'), ended]);
     if (turn >= 50) times.push(performance.now() - since);
   }
   child.stdin.end();
-  await once(child, 'exit');
+  await over;
   return times.sort((a, b) => a - b);
 }
 
