@@ -88,6 +88,9 @@ export interface NativeConnection {
   streamCapacity(id: number): number;
   streamFinished(id: number): boolean;
   streamPriority(id: number, urgency: number, incremental: boolean): void;
+  streamReadable(id: number): boolean;
+  /** Whether any stream can be read. */
+  isReadable(): boolean;
   readable(): Iterable<number>;
   writable(): Iterable<number>;
   peerStreamsLeftBidi(): number;

@@ -23,6 +23,11 @@ export class BrokenStreams {
     this.#counted = counted;
   }
 
+  /** Whether a reset waits for its moment. */
+  get waits(): boolean {
+    return this.#resets.size > 0;
+  }
+
   /** Whether the rest of this stream is read to nowhere. */
   drops(id: number): boolean {
     return this.#dropping.has(id);

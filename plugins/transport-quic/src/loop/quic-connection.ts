@@ -17,6 +17,8 @@ const PACKETS_PER_TURN = 64;
  */
 const LAST_PACKETS_PER_TURN = 4;
 const CLOSING_MS = 3_000;
+/** Streams that are asked for their bytes without quiche's list of those that have any. */
+const FEW_STREAMS = 16;
 /** Streams that are asked in one turn whether their peer stopped reading. */
 const STOP_LOOKS_PER_TURN = 64;
 /**
@@ -41,6 +43,14 @@ const MAX_LAST_BYTES = 8_388_608;
 /** Longest reason that surely fits into the packet that closes a connection, bytes. */
 const MAX_REASON_BYTES = 800;
 
+/**
+ * Time an acknowledgement waits for something to go along with, milliseconds: the answer to a key press carries it then,
+ * which halves the packets. Below the 25 ms that each end reckons with (RFC 9000 section 18.2, max_ack_delay).
+ */
+const ACK_DELAY_MS = 5;
+/** Packets that are acknowledged at once when so many wait for it, as RFC 9000 section 13.2.2 asks for. */
+const ACKED_TOGETHER = 2;
+
 /** Silence after which a peer that is asked again may be sending to where this end is no more, milliseconds. */
 const ALARM_MS = 200;
 
@@ -63,7 +73,7 @@ export interface ConnectionParts {
   readonly peer: HostPort;
   /** Sends something at least so often, milliseconds; null: only what is asked for. */
   readonly keepAliveMs: number | null;
-  /** Called in each turn, before packets go out: ids to renew, paths to look at. */
+  /** Called in each turn that a packet or a timer brought, before packets go out: ids to renew, paths to look at. */
   readonly onTurn: (connection: QuicConnection) => void;
   /** Which socket to send from. The one given by default. */
   readonly currentSocket?: () => DatagramSocket;
@@ -105,9 +115,14 @@ export class QuicConnection implements QuicStreamHost {
   #scheduled = false;
   #received = false;
   #tookPacket = false;
+  /** Somebody has something to send, or may have. */
+  #urgent = false;
+  /** Packets taken in, and bytes read, of which the peer was not told. */
+  #unacked = 0;
+  #unackedBytes = 0;
+  #ackDueMs = Number.POSITIVE_INFINITY;
   #probes = false;
   #alarm = false;
-  #waited = false;
   #flushedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #late: NodeJS.Timeout | undefined;
@@ -260,8 +275,9 @@ export class QuicConnection implements QuicStreamHost {
       this.#lastPacketMs = performance.now();
       this.#received = true;
       this.#tookPacket = true;
+      this.#unacked += 1;
     }
-    this.wantsTurn();
+    this.#schedule();
   }
 
   #maySend({ host, port }: HostPort): boolean {
@@ -314,6 +330,15 @@ export class QuicConnection implements QuicStreamHost {
   }
 
   wantsTurn(): void {
+    this.#urgent = true;
+    this.#schedule();
+  }
+
+  hasRead(): void {
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#scheduled || this.#gone) return;
     this.#scheduled = true;
     setImmediate(this.#turn);
@@ -323,6 +348,7 @@ export class QuicConnection implements QuicStreamHost {
     if (id === 0) return;
     this.#streamBytesOut += sent;
     this.#streamBytesIn += received;
+    this.#unackedBytes += received;
     if (this.#draining) this.#drained += received;
   }
 
@@ -392,42 +418,58 @@ export class QuicConnection implements QuicStreamHost {
   readonly #turn = (): void => {
     this.#scheduled = false;
     if (this.#gone) return;
+    const urgent = this.#urgent;
+    this.#urgent = false;
     try {
       this.#beEstablished();
       if (this.#isEstablished && !this.#end) {
         // While it probes for losses quiche says that any amount may be sent.
         this.#broken.look(this.#tookPacket && !this.#probes);
-        this.#parts.onTurn(this);
-        this.#lookAtPaths();
+        if (this.#received) this.#look();
         this.#read();
-        if (this.#received) this.#lookForStops();
-        if (this.#received) this.#writers.wake();
         if (this.#writers.takeTurns()) this.wantsTurn();
         this.#onProgress();
       }
-      if (this.#mayWaitForMore()) return this.wantsTurn();
+      if (!urgent && this.#ackMayWait()) this.#putAckOff();
+      else this.#sendDue();
+      if (this.#received || this.#end) this.#lookForEnd();
+      this.#isNew = false;
       this.#received = false;
       this.#tookPacket = false;
       this.#probes = false;
-      this.#keepAlive();
-      this.#flush();
-      this.#lookForEnd();
     } catch (error) {
       // A fault of ours must not take other connections along.
       this.close(toTowlineError(error).wire, 'internal error');
     }
   };
 
+  /** At what only a packet or time can have changed. */
+  #look(): void {
+    this.#parts.onTurn(this);
+    this.#lookAtPaths();
+    this.#lookForStops();
+    this.#writers.wake();
+  }
+
+  #sendDue(): void {
+    this.#keepAlive();
+    this.#flush();
+  }
+
+  /** Whether there is nothing to send but an acknowledgement, or credit for what was read. */
+  #ackMayWait(): boolean {
+    if (this.#isNew || !this.#isEstablished || this.#end || this.#broken.waits) return false;
+    return this.#streamBytesOut === this.#flushedBytes;
+  }
+
   /**
-   * Whether there is only an acknowledgement to send: it waits for one turn, as what was read may be answered at once,
-   * and more packets may be there to be acknowledged with it.
+   * An acknowledgement waits a while, as what was read may soon be answered. Several, and credit, wait for one turn only:
+   * more packets may be there to be acknowledged with them.
    */
-  #mayWaitForMore(): boolean {
-    const waits =
-      this.#received && !this.#waited && !this.#isNew && this.#isEstablished && !this.#end && this.#streamBytesOut === this.#flushedBytes;
-    this.#waited = waits;
-    this.#isNew = false;
-    return waits;
+  #putAckOff(): void {
+    if (this.#unacked >= ACKED_TOGETHER || this.#unackedBytes > this.#parts.slab.packetBytes) return this.wantsTurn();
+    this.#ackDueMs = Math.min(this.#ackDueMs, performance.now() + ACK_DELAY_MS);
+    this.#arm();
   }
 
   #beEstablished(): void {
@@ -437,10 +479,17 @@ export class QuicConnection implements QuicStreamHost {
     this.#resolveEstablished();
   }
 
+  /** Quiche's list costs more than all the rest of a turn: where there are few streams they are asked one by one. */
   #read(): void {
+    if (this.#streams.size <= FEW_STREAMS && !this.#draining)
+      for (const stream of this.#streams.values()) if (this.native.streamReadable(stream.id)) stream.receive();
+    this.#headsWait = false;
+    if (this.native.isReadable()) this.#readListed();
+  }
+
+  #readListed(): void {
     let held = 0;
     let largest: QuicStream | undefined;
-    this.#headsWait = false;
     for (const id of this.native.readable()) {
       const stream = this.#streams.get(id);
       if (stream === undefined) {
@@ -526,6 +575,9 @@ export class QuicConnection implements QuicStreamHost {
 
   #flush(): void {
     this.#flushedBytes = this.#streamBytesOut;
+    this.#unacked = 0;
+    this.#unackedBytes = 0;
+    this.#ackDueMs = Number.POSITIVE_INFINITY;
     const { slab, socket, currentSocket } = this.#parts;
     const from = currentSocket?.() ?? socket;
     const before = this.#bytesOut;
@@ -545,7 +597,7 @@ export class QuicConnection implements QuicStreamHost {
     if (!this.#end) this.wantsTurn();
   }
 
-  /** One timer: quiche's, or the one that keeps the way open, whichever is first. It is only ever moved forward when it fires. */
+  /** One timer: quiche's, the one that keeps the way open, or that of an acknowledgement, whichever is first. It is only ever moved forward when it fires. */
   #arm(): void {
     const { keepAliveMs } = this.#parts;
     const nowMs = performance.now();
@@ -553,7 +605,7 @@ export class QuicConnection implements QuicStreamHost {
     const nativeDueMs = native === null ? Number.POSITIVE_INFINITY : nowMs + native;
     const aliveDueMs =
       keepAliveMs === null || this.#end || !this.#isEstablished ? Number.POSITIVE_INFINITY : this.#lastSentMs + keepAliveMs;
-    const dueMs = Math.min(nativeDueMs, aliveDueMs);
+    const dueMs = Math.min(nativeDueMs, aliveDueMs, this.#ackDueMs);
     if (dueMs === Number.POSITIVE_INFINITY || (this.#timer && this.#timerDueMs <= dueMs)) return;
     clearTimeout(this.#timer);
     this.#timerDueMs = dueMs;

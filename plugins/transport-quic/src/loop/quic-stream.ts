@@ -36,6 +36,8 @@ export interface QuicStreamHost {
   /** The stream has something to send. */
   wantsToSend(stream: QuicStream): void;
   /** Read more than before: quiche may have credit to give. */
+  hasRead(): void;
+  /** There is something to tell the peer. */
   wantsTurn(): void;
   counted(id: number, bytes: { readonly sent?: number; readonly received?: number }): void;
   /** Tells the peer that the stream broke, beside QUIC's own words. False: nothing could be told. */
@@ -181,8 +183,9 @@ export class QuicStream extends Duplex implements ByteStream {
 
   override _read(): void {
     this.#readerWaits = true;
+    const before = this.#readBytes;
     this.receive();
-    this.#host.wantsTurn();
+    if (this.#readBytes > before) this.#host.hasRead();
   }
 
   /** Hands on what has arrived as far as the reader takes it. `all`: also what it does not take yet. */
