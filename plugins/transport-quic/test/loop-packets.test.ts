@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { HostPort } from '../src/binding/quiche.ts';
 import { CONNECTION_ID_BYTES } from '../src/loop/connection-ids.ts';
@@ -362,4 +363,21 @@ describe('handshakes that are never finished', () => {
     open.push(() => dialled.connection.abandon());
     await until(() => server.server.figures['handshakes'] === 0, 'all places are free', 10_000);
   });
+});
+
+it('an acknowledgement goes along with the answer', async () => {
+  const server = await serve();
+  const pair = await honestLink(server);
+  const stream = pair.opener.openStream(Buffer.from('echo'));
+  open.push(() => stream.destroy());
+  const rounds = 200;
+  const packets = () => server.socket.received.length + server.socket.sent.length;
+  let before = 0;
+  for (let round = -20; round < rounds; round += 1) {
+    if (round === 0) before = packets();
+    stream.write('x');
+    await once(stream, 'data');
+  }
+  // Two carry the byte there and back; acknowledgements of their own would be two more.
+  expect(packets() - before).toBeLessThan(3 * rounds);
 });
