@@ -74,7 +74,7 @@ describe('towline-relay check', () => {
         'store: { use: sqlit }',
         'auth:',
         '  - apikey',
-        '  - oidc',
+        '  - kerberos',
         'audit:',
         '  sinks:',
         '    - { use: file, path: a.jsonl, max_sise: 1GB }',
@@ -86,7 +86,7 @@ describe('towline-relay check', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     for (const fault of [
       `${file}:1: No store plugin is called "sqlit". Did you mean "sqlite"?`,
-      `${file}:4: No auth plugin is called "oidc".`,
+      `${file}:4: No auth plugin is called "kerberos".`,
       `${file}:7: audit "file": unknown option "max_sise". Did you mean "max_size"?`,
       `${file}:8: audit "file": keep`,
       `${file}:9: No stream plugin is called "teleport".`,

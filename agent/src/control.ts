@@ -5,19 +5,18 @@ import {
   type DeviceToRelay,
   fromPublicError,
   type GrantKeyRecord,
+  isErrorCode,
   parseApiKey,
   type RelayToDevice,
   type SessionId,
   TowlineError,
   toTowlineError,
 } from '@towline/protocol';
+import { causeOfEnd } from './cause-of-end.ts';
 import type { LiveSessions } from './live-sessions.ts';
 
 /** The control stream of a link, seen from the device. */
 export type DeviceControl = ControlChannel<DeviceToRelay, RelayToDevice>;
-
-/** Codes with which a relay ends a session that ran or idled too long. */
-const LIMIT_CODES: ReadonlySet<string> = new Set(['session_limit', 'timeout']);
 
 /** What the messages of a relay act on. */
 export interface ControlHost {
@@ -76,8 +75,7 @@ async function rotate(apiKey: string, host: ControlHost): Promise<void> {
 }
 
 function endSession({ session, code, message }: Extract<RelayToDevice, { type: 'end_session' }>, { sessions, log }: ControlHost): void {
-  const reason = LIMIT_CODES.has(code) ? 'limit' : 'ended';
-  const error = new TowlineError('session_ended', message);
-  const known = sessions.end(session as SessionId, { reason, code: error.code, message: error.message }, error);
+  const error = new TowlineError(isErrorCode(code) ? code : 'session_ended', message);
+  const known = sessions.end(session as SessionId, causeOfEnd(error), error);
   log.info('the relay ends a session', { session, code, message, known });
 }

@@ -4,11 +4,11 @@ import {
   createDeviceSession,
   type DeviceSession,
   type DeviceSessionEnd,
-  endOfError,
   type SessionEnd,
   type SessionResult,
   toTowlineError,
 } from '@towline/protocol';
+import { causeOfEnd } from './cause-of-end.ts';
 import type { SessionAccount } from './journal.ts';
 import type { LiveSession } from './live-sessions.ts';
 
@@ -53,6 +53,6 @@ async function finish(device: DeviceSessionEnd, live: LiveSession, result: Sessi
   return {
     ...(exit_code === undefined ? {} : { exit_code }),
     ...(killedBy === undefined ? {} : { signal: killedBy }),
-    ...(live.cause ?? endOfError(toTowlineError(signal.reason))),
+    ...(live.cause ?? causeOfEnd(toTowlineError(signal.reason))),
   };
 }

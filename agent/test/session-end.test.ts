@@ -20,11 +20,15 @@ describe('the end of a session is told as it was', () => {
   it('ended or limit, when the relay says so, and the client sees that the relay did', async () => {
     const { relay } = await online();
     const [one, two] = [await relay.openSession({ hang: true }, '/echo/1'), await relay.openSession({ hang: true }, '/echo/1')];
-    relay.control.send({ type: 'end_session', session: one.session.id, code: 'forbidden', message: 'The share was withdrawn.' });
-    relay.control.send({ type: 'end_session', session: two.session.id, code: 'timeout', message: 'Idle for too long.' });
-    await expect(one.session.result).rejects.toMatchObject({ code: 'session_ended' });
-    expect((await relay.endOf(one.session.id)).end).toMatchObject({ reason: 'ended', message: 'The share was withdrawn.' });
-    expect((await relay.endOf(two.session.id)).end).toMatchObject({ reason: 'limit', message: 'Idle for too long.' });
+    relay.control.send({ type: 'end_session', session: one.session.id, code: 'access_ended', message: 'The share was withdrawn.' });
+    relay.control.send({ type: 'end_session', session: two.session.id, code: 'session_idle', message: 'Idle for too long.' });
+    await expect(one.session.result).rejects.toMatchObject({ code: 'access_ended' });
+    expect((await relay.endOf(one.session.id)).end).toMatchObject({
+      reason: 'ended',
+      code: 'access_ended',
+      message: 'The share was withdrawn.',
+    });
+    expect((await relay.endOf(two.session.id)).end).toMatchObject({ reason: 'limit', code: 'session_idle', message: 'Idle for too long.' });
   });
 
   it('failed, when the handler breaks', async () => {

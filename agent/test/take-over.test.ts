@@ -164,10 +164,10 @@ describe('a device that was held back from the better transport', () => {
     relay.refusedUpgrades.clear();
     const second = await relay.device(1);
     await device.until(() => onlineOver(device).length === 2);
-    second.control.send({ type: 'end_session', session: one.session.id, code: 'forbidden', message: 'Withdrawn.' });
-    await expect(one.session.result).rejects.toMatchObject({ code: 'session_ended' });
-    first.control.send({ type: 'end_session', session: two.session.id, code: 'forbidden', message: 'Withdrawn.' });
-    await expect(two.session.result).rejects.toMatchObject({ code: 'session_ended' });
+    second.control.send({ type: 'end_session', session: one.session.id, code: 'access_ended', message: 'Withdrawn.' });
+    await expect(one.session.result).rejects.toMatchObject({ code: 'access_ended' });
+    first.control.send({ type: 'end_session', session: two.session.id, code: 'access_ended', message: 'Withdrawn.' });
+    await expect(two.session.result).rejects.toMatchObject({ code: 'access_ended' });
     expect((await second.endOf(two.session.id)).end).toMatchObject({ reason: 'ended' });
   });
 

@@ -2,7 +2,20 @@ import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Answer, failure, list, type RelayPeer, type SeenRequest, startPeer } from './relay-peer.ts';
 import { collect, makeUser, USER_KEY, type User } from './run-cli.ts';
-import { auditView, deviceView, meView, registrationView, sessionView } from './views.ts';
+import {
+  accessView,
+  auditView,
+  deviceView,
+  KEY_ID,
+  keyView,
+  memberView,
+  meView,
+  orgView,
+  registrationView,
+  sessionView,
+  USER_ID,
+  userView,
+} from './views.ts';
 
 /** Everything a terminal could obey: controls, C1 controls, bidirectional overrides, line separators. */
 const OBEYED = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
@@ -53,6 +66,17 @@ describe('a relay or device that means harm, or is none', () => {
     ],
     ['audit', ['audit'], () => list([poisoned(auditView())])],
     ['whoami', ['whoami'], () => ({ json: poisoned(meView()) })],
+    ['devices access', ['devices', 'access', 'pi'], () => ({ json: poisoned(accessView()) })],
+    ['devices transfer', ['devices', 'transfer', 'pi', 'org:acme'], () => ({ json: poisoned(deviceView()) })],
+    ['users list', ['users', 'list'], () => list([poisoned(userView())])],
+    ['users disable', ['users', 'disable', USER_ID], () => ({ json: poisoned(userView()) })],
+    ['orgs create', ['orgs', 'create', 'acme'], () => ({ json: poisoned(orgView()) })],
+    ['orgs list', ['orgs', 'list'], () => list([poisoned(orgView())])],
+    ['orgs show', ['orgs', 'show', 'acme'], () => ({ json: poisoned(orgView()) })],
+    ['orgs members list', ['orgs', 'members', 'list', 'acme'], () => list([poisoned(memberView())])],
+    ['orgs members add', ['orgs', 'members', 'add', 'acme', 'bob@example.com'], () => ({ json: poisoned(memberView()) })],
+    ['keys list', ['keys', 'list', '--revoked'], () => list([poisoned(keyView())])],
+    ['keys create', ['keys', 'create'], () => ({ json: { id: KEY_ID, key: EVIL } })],
     ['doctor', ['doctor'], () => failure(403, 'forbidden', EVIL, EVIL)],
     ['an error', ['whoami'], () => failure(403, 'forbidden', EVIL, EVIL)],
   ])('shows nothing a terminal would obey: %s', async (_what, args, hostile) => {

@@ -18,7 +18,18 @@ describe('wrong and right use of the command line', () => {
   it('prints help on stdout when asked, and on stderr with exit code 2 when nothing was said', async () => {
     const asked = await user.run(['--help']);
     expect(asked).toMatchObject({ code: 0, stderr: '' });
-    for (const word of ['login', 'devices list', 'audit', 'runtime', 'DEVICE exec', '--relay', 'Exit codes'])
+    for (const word of [
+      'login',
+      'devices list',
+      'users list',
+      'orgs create',
+      'keys create',
+      'audit',
+      'runtime',
+      'DEVICE exec',
+      '--relay',
+      'Exit codes',
+    ])
       expect(asked.stdout).toContain(word);
     expect(await user.run([])).toEqual({ code: 2, stdout: '', stderr: asked.stdout });
   });
@@ -32,6 +43,13 @@ describe('wrong and right use of the command line', () => {
     [['pi', 'status', '--help'], 'exit code 5'],
     [['runtime', 'run', '--help'], '--run-as'],
     [['doctor', '--help'], '--transport'],
+    [['users', 'disable', '--help'], 'all users that have it'],
+    [['help', 'orgs'], 'members'],
+    [['orgs', 'members', 'add', '--help'], '--role'],
+    [['orgs', 'delete', '--help'], '--devices-to'],
+    [['keys', 'create', '--help'], '--enrol'],
+    [['devices', 'share', '--help'], '--until'],
+    [['devices', 'transfer', '--help'], '--yes'],
   ])('shows the help of %j', async (args, part) => {
     const { code, stdout, stderr } = await user.run(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -40,7 +58,7 @@ describe('wrong and right use of the command line', () => {
 
   it.each([
     ['a first word that is near a command', ['lgoin'], 'towline login'],
-    ['a command of another version with a word behind it', ['orgs', 'list'], 'nothing that can be done with a device'],
+    ['a command of another version with a word behind it', ['secrets', 'list'], 'nothing that can be done with a device'],
     ['a device without a verb', ['pi'], 'say what to do'],
     ['a device with a mistyped verb', ['pi', 'stauts'], '“stauts” is nothing that can be done'],
     ['a group without a command', ['devices'], 'Say what to do'],
@@ -66,6 +84,34 @@ describe('wrong and right use of the command line', () => {
       ['--transport', 'udp', 'runtime', 'run', '--relay', 'https://localhost:1', '--org', 'acme'],
       'transport',
     ],
+    ['a mistyped command of the program', ['orgz', 'list'], 'towline orgs'],
+    ['users without a command', ['users'], 'Say what to do'],
+    ['members without a command', ['orgs', 'members'], 'Say what to do'],
+    ['a user that is neither id nor address', ['users', 'disable', 'bob'], 'no e-mail address'],
+    ['a filter that is no address', ['users', 'list', '--email', 'bob@'], 'no e-mail address'],
+    ['an organisation with capitals', ['orgs', 'create', 'Acme'], 'no id of an organisation'],
+    ['an organisation with a look-alike letter', ['orgs', 'create', '\u0430cme'], 'no id of an organisation'],
+    ['an organisation that would leave its path', ['orgs', 'show', '../users'], 'no id of an organisation'],
+    ['a member that is none', ['orgs', 'members', 'add', 'acme', 'bob'], 'no e-mail address'],
+    ['a member without an organisation', ['orgs', 'members', 'add', 'bob@example.com'], 'email'],
+    ['a role that is none', ['orgs', 'members', 'add', 'acme', 'bob@example.com', '--role', 'owner'], 'viewer, operator, admin'],
+    ['a share for nobody', ['devices', 'share', 'pi'], 'who'],
+    ['a share for a word that is no scope', ['devices', 'share', 'pi', 'bob@example.com'], 'user:EMAIL or org:ID'],
+    ['a share with a role that is none', ['devices', 'share', 'pi', 'org:acme', '--role', 'root'], 'viewer, operator, admin'],
+    ['a share until no time', ['devices', 'share', 'pi', 'org:acme', '--until', 'tomorrow'], '--until “tomorrow”'],
+    ['a share of no length', ['devices', 'share', 'pi', 'org:acme', '--until', '0h'], '--until “0h”'],
+    ['a share of a thousand years', ['devices', 'share', 'pi', 'org:acme', '--until', '365000d'], '--until “365000d”'],
+    ['a share until a day that does not exist', ['devices', 'share', 'pi', 'org:acme', '--until', '2126-02-31T00:00:00Z'], '--until'],
+    ['a transfer to no scope', ['devices', 'transfer', 'pi', 'acme'], 'user:EMAIL or org:ID'],
+    ['devices that go nowhere', ['orgs', 'delete', 'acme', '--devices-to', 'umbrella'], 'user:EMAIL or org:ID'],
+    ['a key for a scope that is none', ['keys', 'create', '--scope', 'acme=admin'], 'user:EMAIL or org:ID'],
+    ['a key with a role that is none', ['keys', 'create', '--scope', 'org:acme=root'], '“root” is no role'],
+    ['a key that ends at no time', ['keys', 'create', '--expires', 'never'], '--expires “never”'],
+    ['a count without enrolment', ['keys', 'create', '--count', '3'], '--count belongs to --enrol'],
+    ['a count that is none', ['keys', 'create', '--enrol', 'org:acme', '--count', '0'], '--count “0”'],
+    ['an enrolment key with a scope', ['keys', 'create', '--enrol', 'org:acme', '--scope', 'org:acme'], '--scope limits'],
+    ['an enrolment key with a stream', ['keys', 'create', '--enrol', 'org:acme', '--stream', 'exec'], '--stream limits'],
+    ['a key id that is none', ['keys', 'revoke', 'ci'], '16 hexadecimal digits'],
     ['a profile that would leave the folder', ['--profile', '../other', 'whoami'], 'not the name of a profile'],
   ])('refuses %s with exit code 2', async (_what, args, part) => {
     const { code, stdout, stderr } = await user.run(args);

@@ -7,6 +7,7 @@ export function deviceView(extra: Record<string, unknown> = {}): Record<string, 
     id: DEVICE_ID,
     name: 'pi',
     owner: 'org:acme',
+    role: 'operator',
     fingerprint: `sha256:${'b'.repeat(64)}`,
     facts: { hostname: 'raspberrypi', platform: 'linux', arch: 'arm64', version: '0.1.0' },
     online: true,
@@ -90,4 +91,76 @@ export function auditView(extra: Record<string, unknown> = {}): Record<string, u
     detail: { command: 'ls -la' },
     ...extra,
   };
+}
+
+export const USER_ID = 'https://id.example.com|0a/1:b';
+
+export function userView(extra: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    id: USER_ID,
+    label: 'bob@example.com',
+    email: 'bob@example.com',
+    provider: 'oidc',
+    disabled: false,
+    disabled_at: null,
+    disabled_by: null,
+    created_at: '2026-11-01T00:00:00.000Z',
+    last_seen_at: '2026-11-02T00:00:00.000Z',
+    ...extra,
+  };
+}
+
+export function orgView(extra: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    id: 'acme',
+    name: 'Acme Ltd',
+    role: 'admin',
+    created_at: '2026-11-01T00:00:00.000Z',
+    created_by: 'ada@example.com',
+    ...extra,
+  };
+}
+
+export function memberView(extra: Record<string, unknown> = {}): Record<string, unknown> {
+  return { email: 'bob@example.com', role: 'operator', added_at: '2026-11-01T00:00:00.000Z', added_by: 'ada@example.com', ...extra };
+}
+
+export const KEY_ID = '00112233aabbccdd';
+
+export function keyView(extra: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    id: KEY_ID,
+    kind: 'user',
+    prefix: `twl_u_${KEY_ID}`,
+    name: 'ci',
+    owner: 'user:bob@example.com',
+    email: 'bob@example.com',
+    admin: false,
+    scopes: [{ scope: 'org:acme', role: 'operator' }],
+    streams: ['exec'],
+    devices: null,
+    remaining: null,
+    state: 'valid',
+    created_at: '2026-11-01T00:00:00.000Z',
+    created_by: 'bob@example.com',
+    expires_at: null,
+    last_used_at: null,
+    ...extra,
+  };
+}
+
+export function shareView(extra: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    scope: 'user:bob@example.com',
+    role: 'operator',
+    streams: ['exec', 'shell'],
+    until: '2126-11-22T00:00:00.000Z',
+    shared_at: '2026-11-01T00:00:00.000Z',
+    shared_by: 'ada@example.com',
+    ...extra,
+  };
+}
+
+export function accessView(extra: Record<string, unknown> = {}): Record<string, unknown> {
+  return { owner: 'org:acme', shares: [shareView()], ...extra };
 }

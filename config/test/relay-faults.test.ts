@@ -65,7 +65,7 @@ describe('a fault of the configuration', () => {
       'server: { tls: { certfile: x } }',
       'server.tls.certfile: expected a known key; did you mean cert_file?, found an unknown key',
     ],
-    ['a key of a later version', 'security: { cors: {} }', 'security: expected one of server, data, '],
+    ['a key of a later version', 'performance: { rate_limit: {} }', 'performance: expected one of server, data, '],
     ['a mapping where nothing is known', 'audit: { sink: [] }', 'audit.sink: expected a known key; did you mean sinks?'],
     [
       'TLS switched off in public',

@@ -77,6 +77,11 @@ describe('credentials.json', () => {
     ['with a key that is none', '{"credentials":{"APIKey":{"api_key":5}}}'],
     ['with an empty key', '{"device_credentials":{"api_key":""}}'],
     ['with a token that is none', '{"credentials":{"OAuth2Token":{}}}'],
+    ['with a refresh token that is none', '{"credentials":{"OAuth2Token":{"access_token":"hunter2","refresh_token":7}}}'],
+    ['with a token that ends at no time', '{"credentials":{"OAuth2Token":{"access_token":"hunter2","expires_at":"soon"}}}'],
+    ['with scopes that are no list', '{"credentials":{"OAuth2Token":{"access_token":"hunter2","scopes":"openid"}}}'],
+    ['with a user name alone', '{"credentials":{"Basic":{"username":"hunter2"}}}'],
+    ['for a relay that is none', '{"credentials":{"APIKey":{"api_key":"hunter2"},"relay":{}}}'],
     ['larger than any', `{"x":"${'x'.repeat(1_100_000)}"}`],
   ])('that is %s is damaged: it is named, not shown, and not overwritten', async (_, content) => {
     const dir = scratch();
@@ -85,6 +90,13 @@ describe('credentials.json', () => {
     await expect(readCredentials(dir)).rejects.toEqual(damaged);
     await expect(updateCredentials(dir, () => ({}))).rejects.toEqual(damaged);
     expect(readFileSync(path, 'utf8')).toBe(content);
+  });
+
+  test('is left as it is by a change that is none', async () => {
+    const dir = scratch();
+    const path = put(join(dir, 'credentials.json'), '{"kept":1}');
+    expect(await updateCredentials(dir, () => null)).toEqual({ kept: 1 });
+    expect(readFileSync(path, 'utf8')).toBe('{"kept":1}');
   });
 
   test('that is a folder is damaged', async () => {

@@ -44,7 +44,7 @@ export function bin(name: 'towline' | 'towline-agent' | 'towline-relay'): string
 /** An environment without anything of Towline's that the machine running the tests may have set. */
 export function cleanEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(TOWLINE_|M87_|OWNER_REFERENCE|FORWARD_SECRET|ADMIN_EMAILS|HTTPS?_PROXY|NODE_OPTIONS|VITEST)/i.test(name),
+    ([name]) => !/^(TOWLINE_|M87_|M9M_|OWNER_REFERENCE|FORWARD_SECRET|ADMIN_EMAILS|HTTPS?_PROXY|NODE_OPTIONS|VITEST)/i.test(name),
   );
   return Object.fromEntries(kept) as Record<string, string>;
 }

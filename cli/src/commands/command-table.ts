@@ -32,9 +32,27 @@ export const COMMANDS: readonly CommandEntry[] = Object.freeze([
   },
   {
     name: 'devices',
-    usage: 'devices list|show|approve|reject|remove|rename|rotate',
-    summary: 'list devices, decide who may enrol, rename and remove',
+    usage: 'devices list|show|approve|reject|remove|rename|rotate|transfer|share|unshare|access',
+    summary: 'list devices, decide who may enrol and who has access, rename and remove',
     load: async (program: Program) => (await import('./devices.ts')).devicesCommand(program),
+  },
+  {
+    name: 'users',
+    usage: 'users list|disable|enable',
+    summary: 'list those who have logged in, disable and enable them',
+    load: async (program: Program) => (await import('./users.ts')).usersCommand(program),
+  },
+  {
+    name: 'orgs',
+    usage: 'orgs create|list|show|delete|members list|members add|members remove',
+    summary: 'organisations and who is in them',
+    load: async (program: Program) => (await import('./orgs.ts')).orgsCommand(program),
+  },
+  {
+    name: 'keys',
+    usage: 'keys create|list|revoke',
+    summary: 'API keys for programs, and keys that enrol devices',
+    load: async (program: Program) => (await import('./keys.ts')).keysCommand(program),
   },
   {
     name: 'audit',

@@ -1,30 +1,36 @@
 import type { DeviceView, RegistrationView } from '@towline/contract';
-import { deviceNameFault, parseScope, TowlineError } from '@towline/protocol';
+import { deviceNameFault, TowlineError } from '@towline/protocol';
 import { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { deviceColumns, printDevice } from '../device/device-fields.ts';
 import { deviceOfWord } from '../device/device-word.ts';
 import { pendingColumns } from '../device/pending-request.ts';
-import type { Program, Typed } from '../invocation/program.ts';
+import type { Program } from '../invocation/program.ts';
 import { shown } from '../output/terminal-text.ts';
+import { scopeOption } from '../people/words.ts';
 import { openRelay } from '../relay/access.ts';
 import { checkAnswer } from '../relay/answer-shape.ts';
 import { readList } from '../relay/pages.ts';
 import { apiPath } from '../relay/paths.ts';
 import { DEVICE, REGISTRATION } from '../relay/views.ts';
 import { approveCommand, rejectCommand, removeCommand } from './devices-decisions.ts';
+import { accessCommand, shareCommand, transferCommand, unshareCommand } from './devices-sharing.ts';
 
 /** `towline devices …` */
 export function devicesCommand(program: Program): Command {
   return new Command('devices')
-    .description('list devices, decide who may enrol, rename and remove')
+    .description('list devices, decide who may enrol and who has access, rename and remove')
     .addCommand(listCommand(program))
     .addCommand(showCommand(program))
     .addCommand(approveCommand(program))
     .addCommand(rejectCommand(program))
     .addCommand(removeCommand(program))
     .addCommand(renameCommand(program))
-    .addCommand(rotateCommand(program));
+    .addCommand(rotateCommand(program))
+    .addCommand(transferCommand(program))
+    .addCommand(shareCommand(program))
+    .addCommand(unshareCommand(program))
+    .addCommand(accessCommand(program));
 }
 
 function listCommand(program: Program): Command {
@@ -33,7 +39,7 @@ function listCommand(program: Program): Command {
     .option('--pending', 'list requests to enrol instead')
     .option('--scope <scope>', 'only those of this owner: user:EMAIL or org:ID');
   return program.bind(command, async (context, { options }) => {
-    const scope = readScope(options.scope);
+    const scope = scopeOption(options.scope);
     await (options.pending === true ? listPending(context, scope) : listDevices(context, scope));
     return undefined;
   });
@@ -54,13 +60,6 @@ async function listPending({ host, output, globals }: Context, scope: string | u
   const items = list.items.filter((request) => scope === undefined || request.owner === scope);
   if (output.json) output.document({ items, next: list.next });
   else output.table(pendingColumns(host.now()), items, 'no requests are waiting');
-}
-
-function readScope(text: Typed['options'][string]): string | undefined {
-  if (typeof text !== 'string') return undefined;
-  const scope = parseScope(text);
-  if (scope === null) throw new TowlineError('usage', `“${text}” is no scope.`, { hint: 'A scope is user:EMAIL or org:ID.' });
-  return scope;
 }
 
 function showCommand(program: Program): Command {

@@ -31,6 +31,7 @@ export function printDevice(output: Output, device: DeviceView, now: number): vo
     [`why ${shown(link?.transport ?? '', 20)}`, link?.transport_note && shown(link.transport_note, 400)],
     ['last seen', device.online || device.last_seen_at === null ? null : lastSeen(device, now)],
     ['owner', shown(device.owner, 320)],
+    ['your role', shown(device.role, 40)],
     ['fingerprint', shown(device.fingerprint)],
     ['host', shown(facts.hostname, 255)],
     ['platform', shown(`${facts.platform}/${facts.arch}`)],

@@ -51,10 +51,13 @@ function onlyDevice(): Finding {
   return skipped('Nobody is logged in here: this machine is a device.', 'To use it as a person too, run `towline login`.');
 }
 
-function judge(me: MeView, { source }: UserCredential, now: number): Finding {
+function judge(me: MeView, { source, kind, renewable }: UserCredential, now: number): Finding {
   const who = `The relay knows you as ${shown(me.label, 320)}${me.admin ? ' (platform admin)' : ''}`;
   const endsAt = me.expires_at === null ? NaN : Date.parse(me.expires_at);
-  if (endsAt - now < ENDS_SOON_MS)
+  if (kind === 'api_key' && endsAt - now < ENDS_SOON_MS)
     return warning(`${who}, but your key ends in ${durationText(endsAt - now)}.`, 'Ask for a new one, and run `towline login` with it.');
+  if (renewable) return ok(`${who}, by the login at the identity provider, which renews it.`);
+  if (kind === 'token') return ok(`${who}, by a token${Number.isNaN(endsAt) ? '' : ` that ends in ${durationText(endsAt - now)}`}.`);
+  if (kind === 'basic') return ok(`${who}, by user name and password.`);
   return ok(`${who}, by the key of ${source === 'login' ? 'the login' : 'the environment'}.`);
 }

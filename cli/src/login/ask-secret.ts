@@ -23,6 +23,16 @@ export async function askSecret(host: Pick<Host, 'stdin' | 'stderr' | 'signal'>,
   }
 }
 
+/** Asks for a line on the terminal, which shows what is typed. @throws TowlineError `cancelled` on Ctrl-C. */
+export async function askLine({ stdin, stderr, signal }: Pick<Host, 'stdin' | 'stderr' | 'signal'>, question: string): Promise<string> {
+  stderr.write(question);
+  try {
+    return await readLine(stdin, signal);
+  } finally {
+    stdin.pause();
+  }
+}
+
 function readLine(stdin: Host['stdin'], signal: AbortSignal): Promise<string> {
   let typed = '';
   return new Promise((resolve, reject) => {
@@ -48,16 +58,20 @@ function readLine(stdin: Host['stdin'], signal: AbortSignal): Promise<string> {
   });
 }
 
-/** The first line of stdin. @throws TowlineError `usage` when it is empty or longer than a secret can be. */
-export async function readSecretFromStdin(stdin: Host['stdin']): Promise<string> {
+/** What is read from stdin, and how it is named and given. */
+export interface SecretInput {
+  readonly name: string;
+  readonly hint: string;
+}
+
+/** The first line of stdin without its end. @throws TowlineError `usage` when it is empty or longer than a secret can be. */
+export async function readSecretFromStdin(stdin: Host['stdin'], { name, hint }: SecretInput): Promise<string> {
   let text = '';
   for await (const chunk of stdin) {
     text += String(chunk);
     if (text.includes('\n') || text.length > LONGEST) break;
   }
-  const line = text.split('\n', 1)[0]!.trim();
-  if (line !== '' && line.length <= LONGEST) return line;
-  throw new TowlineError('usage', `The key on stdin is ${line === '' ? 'empty' : 'too long'}.`, {
-    hint: 'Pipe in the key alone, as in `towline login --api-key - < key.txt`.',
-  });
+  const line = text.split('\n', 1)[0]!.replace(/\r$/, '');
+  if (line.trim() !== '' && line.length <= LONGEST) return line;
+  throw new TowlineError('usage', `${name} on stdin is ${line.trim() === '' ? 'empty' : 'too long'}.`, { hint });
 }

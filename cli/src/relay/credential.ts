@@ -1,23 +1,62 @@
-import { apiKeyOfEnvironment, readCredentials } from '@towline/config/user-files';
+import { apiKeyOfEnvironment, readCredentials, type UserCredentials } from '@towline/config/user-files';
 import type { RelayCredential } from '@towline/link';
 import { API_KEY_PREFIX, parseApiKey, TowlineError } from '@towline/protocol';
 import type { Host } from '../host.ts';
+import { endOfToken, isDue, isRenewable, type StoredToken, type TokenPlace } from '../provider/token.ts';
 import { isSameRelay, type RelaySettings } from './settings.ts';
 
 /** A credential and where it comes from. */
 export interface UserCredential extends RelayCredential {
   readonly source: 'environment' | 'login';
+  readonly kind: 'api_key' | 'token' | 'basic';
+  /** When a token ends, Unix milliseconds; Infinity where nobody said, or it is none. */
+  readonly endsAt: number;
+  /** Whether the identity provider renews it. */
+  readonly renewable: boolean;
 }
 
+/** How a token is renewed; left out: as the environment says, with nothing to interrupt it and no warnings. */
+export type RenewOptions = Partial<Pick<TokenPlace, 'signal' | 'now' | 'warn' | 'replacing'>>;
+
 /**
- * The credential of the user: that of the environment, else the stored one if it was stored for this very relay.
- * @throws TowlineError `unauthenticated`, `key_wrong_kind`.
+ * The credential of the user: that of the environment, else the stored one if it was stored for this very relay. A token that
+ * is about to end is renewed first.
+ * @throws TowlineError `unauthenticated`, `key_wrong_kind`, `token_expired`, `provider_unavailable`.
  */
-export async function chooseCredential(env: Host['env'], settings: RelaySettings): Promise<UserCredential> {
+export async function chooseCredential(env: Host['env'], settings: RelaySettings, renewing: RenewOptions = {}): Promise<UserCredential> {
   const given = apiKeyOfEnvironment(env);
-  if (given !== undefined)
-    return { source: 'environment', header: 'X-API-Key', value: requireUserKey(given, 'The key in the environment') };
-  return { source: 'login', header: 'X-API-Key', value: requireUserKey(await storedKey(settings), 'The stored key') };
+  if (given !== undefined) return { ...keyCredential(given, 'The key in the environment'), source: 'environment' };
+  const { APIKey, OAuth2Token, Basic } = await storedFor(settings);
+  if (APIKey !== undefined) return keyCredential(APIKey.api_key, 'The stored key');
+  if (OAuth2Token === undefined) return basicCredential(Basic!);
+  const place: TokenPlace = { now: () => Date.now(), warn: () => {}, ...renewing, dir: settings.dir, url: settings.url, env };
+  if (!isDue(OAuth2Token, place)) return tokenCredential(OAuth2Token);
+  // What speaks with providers is loaded when it is needed.
+  const { freshToken } = await import('../provider/renew.ts');
+  return tokenCredential(await freshToken(OAuth2Token, place));
+}
+
+/** A key as it is sent. @throws TowlineError as {@link requireUserKey}. */
+export function keyCredential(key: string, which: string): UserCredential {
+  const value = requireUserKey(key, which);
+  return { source: 'login', kind: 'api_key', header: 'X-API-Key', value, endsAt: Number.POSITIVE_INFINITY, renewable: false };
+}
+
+/** A token as it is sent. @throws TowlineError `unauthenticated` for what no header can carry. */
+export function tokenCredential(token: StoredToken): UserCredential {
+  if (!/^[\x21-\x7e]{1,15000}$/.test(token.access_token)) {
+    throw new TowlineError('unauthenticated', 'The stored token holds odd characters, or is too long.', {
+      hint: 'Run `towline login` again.',
+    });
+  }
+  const value = `Bearer ${token.access_token}`;
+  return { source: 'login', kind: 'token', header: 'Authorization', value, endsAt: endOfToken(token), renewable: isRenewable(token) };
+}
+
+/** User name and password as they are sent (RFC 7617). */
+export function basicCredential({ username, password }: NonNullable<UserCredentials['Basic']>): UserCredential {
+  const value = `Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}`;
+  return { source: 'login', kind: 'basic', header: 'Authorization', value, endsAt: Number.POSITIVE_INFINITY, renewable: false };
 }
 
 /**
@@ -48,18 +87,16 @@ export function requireUserKey(text: string, which: string): string {
   });
 }
 
-async function storedKey({ dir, config, url }: RelaySettings): Promise<string> {
+async function storedFor({ dir, config, url }: RelaySettings): Promise<UserCredentials> {
   const { credentials } = await readCredentials(dir);
-  const key = credentials?.APIKey?.api_key;
   const hint = `Run \`towline login --relay ${url.origin}\`, or set TOWLINE_API_KEY.`;
-  if (key === undefined) throw new TowlineError('unauthenticated', `Not logged in to ${url.origin}.`, { hint });
-  const storedFor = typeof credentials?.relay === 'string' ? credentials.relay : config.relay;
-  if (isSameRelay(storedFor, url)) return key;
+  if (credentials === undefined || (credentials.APIKey ?? credentials.OAuth2Token ?? credentials.Basic) === undefined)
+    throw new TowlineError('unauthenticated', `Not logged in to ${url.origin}.`, { hint });
+  const relay = credentials.relay ?? config.relay;
+  if (isSameRelay(relay, url)) return credentials;
   throw new TowlineError(
     'unauthenticated',
-    `Not logged in to ${url.origin}: the stored login is for ${storedFor ?? 'a relay that is not noted'}.`,
-    {
-      hint,
-    },
+    `Not logged in to ${url.origin}: the stored login is for ${relay ?? 'a relay that is not noted'}.`,
+    { hint },
   );
 }

@@ -1,4 +1,6 @@
-import { nullable, type Shape } from './answer-shape.ts';
+import type { AccessView } from '@towline/contract';
+import { TowlineError } from '@towline/protocol';
+import { checkAnswer, nullable, type Shape } from './answer-shape.ts';
 
 /** Fields of the API's answers that this program prints. The types are those of the contract's api.ts. */
 
@@ -9,6 +11,7 @@ export const DEVICE: Shape = {
   id: 'text',
   name: 'text',
   owner: 'text',
+  role: 'text',
   fingerprint: 'text',
   facts: FACTS,
   online: 'flag',
@@ -39,14 +42,17 @@ export const ME: Shape = {
   id: 'text',
   label: 'text',
   email: nullable('text'),
+  email_note: nullable('text'),
   admin: 'flag',
   provider: 'text',
   scopes: 'any',
+  streams: nullable('texts'),
+  devices: nullable('texts'),
   key_id: nullable('text'),
   expires_at: nullable('text'),
 };
 
-/** A scope with the role in it, as MeView lists them. */
+/** A scope with the role in it, as MeView and KeyView list them. */
 export const SCOPE_ROLE: Shape = { scope: 'text', role: 'text' };
 
 /** SessionView. */
@@ -54,7 +60,7 @@ export const SESSION: Shape = {
   id: 'text',
   protocol: 'text',
   actor: { id: 'text', label: 'text' },
-  address: 'text',
+  address: nullable('text'),
   opened_at: 'text',
   detail: nullable('any'),
 };
@@ -79,3 +85,65 @@ export const AUDIT_RECORD: Shape = {
   reported_by: nullable('text'),
   detail: nullable('any'),
 };
+
+/** UserView. */
+export const USER: Shape = {
+  id: 'text',
+  label: 'text',
+  email: nullable('text'),
+  provider: 'text',
+  disabled: 'flag',
+  last_seen_at: 'text',
+};
+
+/** OrgView. */
+export const ORG: Shape = { id: 'text', name: 'text', role: nullable('text'), created_at: 'text', created_by: 'text' };
+
+/** MemberView. */
+export const MEMBER: Shape = { email: 'text', role: 'text', added_at: 'text', added_by: 'text' };
+
+/** KeyView; its scopes are checked by {@link checkScopes}. */
+export const KEY: Shape = {
+  id: 'text',
+  kind: 'text',
+  name: 'text',
+  owner: 'text',
+  admin: 'flag',
+  scopes: 'any',
+  streams: nullable('texts'),
+  devices: nullable('texts'),
+  remaining: nullable('number'),
+  state: 'text',
+  expires_at: nullable('text'),
+  last_used_at: nullable('text'),
+};
+
+/** CreatedKeyView. */
+export const CREATED_KEY: Shape = { id: 'text', key: 'text' };
+
+const SHARE: Shape = {
+  scope: 'text',
+  role: 'text',
+  streams: nullable('texts'),
+  until: nullable('text'),
+  shared_at: 'text',
+  shared_by: 'text',
+};
+
+/** Checks a list of scopes with roles. @throws TowlineError `protocol_error`. */
+export function checkScopes(scopes: unknown): void {
+  checkEach(scopes, SCOPE_ROLE, '`scopes`');
+}
+
+/** Checks an AccessView. @throws TowlineError `protocol_error`. */
+export function checkAccess(answer: unknown): AccessView {
+  const access = checkAnswer<AccessView>(answer, { owner: 'text', shares: 'any' });
+  checkEach(access.shares, SHARE, '`shares`');
+  return access;
+}
+
+function checkEach(items: unknown, shape: Shape, where: string): void {
+  if (!Array.isArray(items))
+    throw new TowlineError('protocol_error', `The relay sent an answer that is not valid: ${where} is not a list.`);
+  for (const item of items) checkAnswer(item, shape);
+}

@@ -8,6 +8,7 @@ import { type MapNode, nodeAt, originAt, toPlain, withoutKey } from '../reading/
 import { parseDuration } from '../reading/duration.ts';
 import type { JsonSchema } from '../reading/json-schema.ts';
 import { httpsOrigin } from '../reading/network-name.ts';
+import { authWarnings, blockAt, enabledShorthands } from './auth-shorthand.ts';
 import type { PluginEntry, RelayConfig, SinkEntry } from './relay-config.ts';
 import type { RelayConfigInput } from './relay-schema.ts';
 
@@ -24,7 +25,8 @@ export interface RelayConfigSource {
 /** Builds the configuration from values that passed every check. */
 export function buildRelayConfig(input: RelayConfigInput, source: RelayConfigSource): RelayConfig {
   const { root, file, baseDir } = source;
-  const entries = (key: 'auth' | 'streams' | 'transports') => input[key].map((value, at) => pluginEntry(root, [key, at], value));
+  const entries = (key: 'streams' | 'transports') => input[key].map((value, at) => pluginEntry(root, [key, at], value));
+  const auth = authEntries(input, root);
   return {
     ...(file === undefined ? {} : { file }),
     baseDir,
@@ -34,7 +36,7 @@ export function buildRelayConfig(input: RelayConfigInput, source: RelayConfigSou
     adminEmails: [...new Set(input.admin_emails.map((email) => normaliseEmail(email) ?? email))],
     forwardSecrets: input.forward_secrets ?? (input.forward_secret === undefined ? [] : [input.forward_secret]),
     store: pluginEntry(root, ['store'], input.store),
-    auth: entries('auth'),
+    auth,
     audit: { sinks: input.audit.sinks.map((value, at) => sinkEntry(root, ['audit', 'sinks', at], value)) },
     streams: entries('streams'),
     transports: entries('transports'),
@@ -45,6 +47,8 @@ export function buildRelayConfig(input: RelayConfigInput, source: RelayConfigSou
       maxPendingPerOwner: input.enrolment.max_pending_per_owner,
       maxPendingPerAddress: input.enrolment.max_pending_per_address,
     },
+    sessions: { idleMs: parseDuration(input.sessions.idle)!, maxDurationMs: parseDuration(input.sessions.max_duration)! },
+    warnings: authWarnings(auth, input.server.tls.enabled),
     optionsOf: (entry, schema) => optionsOf(root, entry, schema),
     faultAt: (path, expected, found) =>
       faultAtPath(root, path, { expected, secret: isPrivatePath(path), ...(found === undefined ? {} : { found }) }),
@@ -56,6 +60,7 @@ export function buildRelayConfig(input: RelayConfigInput, source: RelayConfigSou
 export function isPrivatePath(path: KeyPath): boolean {
   const [first] = path;
   if (first === 'forward_secret' || first === 'forward_secrets') return true;
+  if (first === 'security') return ['secret', 'password'].includes(String(path.at(-1)));
   const depth = first === 'store' ? 1 : first === 'audit' ? 3 : 2;
   return (
     ['store', 'auth', 'audit', 'streams', 'transports'].includes(String(first)) &&
@@ -85,6 +90,17 @@ function pathOf(path: string, key: KeyPath, source: RelayConfigSource): string {
   return resolve(typed ? source.cwd : source.baseDir, path);
 }
 
+/** The entries of `auth`, and those that a shorthand stands for behind them. */
+function authEntries(input: RelayConfigInput, root: MapNode): PluginEntry[] {
+  const shorthands = enabledShorthands(root);
+  const listed = nodeAt(root, ['auth']) !== undefined || blockAt(root, 'api_keys') === undefined ? input.auth : [];
+  const standing = shorthands.map(({ block, use }) => {
+    const { enabled: _, ...options } = input.security[block] ?? { enabled: true };
+    return pluginEntry(root, ['security', block], { use, ...options });
+  });
+  return [...listed.map((value, at) => pluginEntry(root, ['auth', at], value)), ...standing];
+}
+
 type EntryInput = string | { readonly use: string; readonly [option: string]: unknown };
 
 function pluginEntry(root: MapNode, path: KeyPath, value: EntryInput): PluginEntry {
@@ -104,7 +120,7 @@ function sinkEntry(root: MapNode, path: KeyPath, value: EntryInput): SinkEntry {
 function optionsOf(root: MapNode, entry: PluginEntry, schema: JsonSchema | undefined): Readonly<Record<string, unknown>> {
   const node = nodeAt(root, entry.path);
   if (schema === undefined || node?.kind !== 'map') return entry.options;
-  const withoutUse = withoutKey(node, 'use');
+  const withoutUse = withoutKey(node, entry.path[0] === 'security' ? 'enabled' : 'use');
   const options = entry.path[0] === 'audit' ? withoutKey(withoutUse, 'required') : withoutUse;
   return toPlain(coerceTree(options, schema)) as Record<string, unknown>;
 }

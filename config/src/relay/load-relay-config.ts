@@ -7,6 +7,8 @@ import { emptyMap, type MapNode, toPlain } from '../reading/config-node.ts';
 import { overlayFlags, overlayVariables } from '../reading/overlay.ts';
 import { type Environment, substituteTree } from '../reading/substitution.ts';
 import { readYamlDocument } from '../reading/yaml-document.ts';
+import { authRuleFaults } from './auth-rules.ts';
+import { placeJwtVariables } from './auth-shorthand.ts';
 import { buildRelayConfig, isPrivatePath } from './build-relay-config.ts';
 import type { RelayConfig } from './relay-config.ts';
 import { relayRuleFaults } from './relay-rules.ts';
@@ -43,10 +45,17 @@ export function checkRelayConfig(sources: RelayConfigSources): RelayConfigCheck 
   const varied = overlayVariables(written.root, RELAY_VARIABLES, env);
   const substituted = substituteTree(overlayFlags(varied.root, relayFlags(sources.flags ?? {})), env);
   const jsonSchema = relayConfigJsonSchema();
-  const root = coerceTree(substituted.node, jsonSchema);
+  const root = coerceTree(placeJwtVariables(substituted.node), jsonSchema);
   const parsed = relaySchema.safeParse(toPlain(root));
   const issues = parsed.success ? [] : schemaFaults(parsed.error.issues, { root, jsonSchema, isSecret: isPrivatePath });
-  const faults = firstPerKey([...written.faults, ...varied.faults, ...substituted.faults, ...issues, ...relayRuleFaults(root)]);
+  const faults = firstPerKey([
+    ...written.faults,
+    ...varied.faults,
+    ...substituted.faults,
+    ...issues,
+    ...relayRuleFaults(root),
+    ...authRuleFaults(root),
+  ]);
   if (faults.length > 0 || !parsed.success) return { ok: false, faults };
   const baseDir = file === undefined ? cwd : dirname(file);
   return { ok: true, config: buildRelayConfig(parsed.data, { root, file, baseDir, cwd }) };

@@ -7,7 +7,7 @@ export interface PluginEntry {
   readonly use: string;
   /** Options as they are written, variables substituted. {@link RelayConfig.optionsOf} also fits their types. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Where the entry is: `['auth', 0]`. Paths of options follow on it. */
+  /** Where the entry is: `['auth', 0]`, or of a shorthand `['security', 'jwt']`. Paths of options follow on it. */
   readonly path: KeyPath;
   /** Line of the entry; absent for a default. */
   readonly line?: number;
@@ -50,6 +50,10 @@ export interface RelayConfig {
   /** Packages beyond the distribution's: names, or paths relative to `baseDir`. */
   readonly plugins: readonly string[];
   readonly enrolment: { readonly expiryMs: number; readonly maxPendingPerOwner: number; readonly maxPendingPerAddress: number };
+  /** Limits of every session, milliseconds; 0: none. */
+  readonly sessions: { readonly idleMs: number; readonly maxDurationMs: number };
+  /** What is taken but should be known: to be logged at the start. */
+  readonly warnings: readonly string[];
   /** Options of an entry, with what came out of variables turned into the numbers and booleans that the schema wants. */
   optionsOf(entry: PluginEntry, schema?: JsonSchema): Readonly<Record<string, unknown>>;
   /** A fault with the file and line of a path. Without `found` the value is described; texts of plugin options by length only. */

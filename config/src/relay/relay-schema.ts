@@ -35,6 +35,10 @@ const sinkEntry = z.union(
   ],
   { error: PLUGIN },
 );
+/** What a fault says where the secret of tokens was expected. */
+export const JWT_SECRET = `a random secret of at least ${MIN_SECRET_LENGTH} characters, such as \`openssl rand -base64 32\` prints`;
+/** What a fault says where the life of tokens was expected. */
+export const JWT_EXPIRATION = `${DURATION_EXPECTED}, from 1m to 30d`;
 const forwardSecret = z
   .string({ error: `a secret of at least ${MIN_SECRET_LENGTH} characters` })
   .refine(
@@ -50,6 +54,8 @@ const expiry = checked(`${DURATION_EXPECTED}, from 1s to 30d`, (value) => {
   const ms = parseDuration(value);
   return ms !== null && ms >= MIN_EXPIRY_MS && ms <= MAX_EXPIRY_MS;
 });
+/** A limit that may be left out by 0; parseDuration bounds it from above. */
+const limit = () => checked(`${DURATION_EXPECTED}, or 0s for no limit`, (value) => parseDuration(value) !== null).default('0s');
 
 const tls = z.strictObject(
   {
@@ -80,6 +86,41 @@ const enrolment = z.strictObject(
     expiry: expiry.default('1h').describe('How long a request to enrol waits for approval'),
     max_pending_per_owner: wholeNumber(1, 10_000).default(20).describe('Requests that may wait for one owner'),
     max_pending_per_address: wholeNumber(1, 10_000).default(10).describe('Requests that may wait from one address'),
+  },
+  MAPPING,
+);
+const sessions = z.strictObject(
+  {
+    idle: limit().describe('How long a session may carry nothing in either direction; 0s: without end'),
+    max_duration: limit().describe('How long a session may last; 0s: without end'),
+  },
+  MAPPING,
+);
+const enabled = (what: string) => flag().default(true).describe(`Whether ${what}; the block alone says so`);
+// What the values must be is checked where the block is enabled: a file may carry an empty one that is switched off.
+const security = z.strictObject(
+  {
+    jwt: z
+      .strictObject(
+        {
+          enabled: enabled('the relay signs tokens itself'),
+          secret: z.string({ error: JWT_SECRET }).optional().describe('Signs and verifies tokens'),
+          expiration: z.string({ error: JWT_EXPIRATION }).optional().describe('Life of a token'),
+        },
+        MAPPING,
+      )
+      .optional(),
+    api_keys: z.strictObject({ enabled: enabled('API keys are taken') }, MAPPING).optional(),
+    basic_auth: z
+      .strictObject(
+        {
+          enabled: enabled('one user logs in by name and password'),
+          username: z.string({ error: 'a user name' }).optional().describe('Name of the user, a platform admin'),
+          password: z.string({ error: 'a password' }).optional().describe('Password of the user'),
+        },
+        MAPPING,
+      )
+      .optional(),
   },
   MAPPING,
 );
@@ -125,6 +166,8 @@ export const relaySchema = z.strictObject(
       .default([])
       .describe('Packages with plugins beyond those that come with the relay'),
     enrolment: enrolment.prefault({}),
+    sessions: sessions.prefault({}),
+    security: security.prefault({}),
   },
   MAPPING,
 );

@@ -10,16 +10,24 @@ import type { Break } from './store-breaks/break.ts';
 import { deviceBreaks } from './store-breaks/device-breaks.ts';
 import { keyBreaks } from './store-breaks/key-breaks.ts';
 import { metaBreaks } from './store-breaks/meta-breaks.ts';
+import { organisationBreaks } from './store-breaks/organisation-breaks.ts';
 import { pageBreaks } from './store-breaks/page-breaks.ts';
 import { registrationBreaks } from './store-breaks/registration-breaks.ts';
 import { revocationBreaks } from './store-breaks/revocation-breaks.ts';
 import { sessionBreaks } from './store-breaks/session-breaks.ts';
+import { shareBreaks } from './store-breaks/share-breaks.ts';
+import { standingBreaks } from './store-breaks/standing-breaks.ts';
+import { userBreaks } from './store-breaks/user-breaks.ts';
 import { wholeStoreBreaks } from './store-breaks/whole-store-breaks.ts';
 
 const BREAKS: readonly Break[] = [
   ...deviceBreaks,
+  ...shareBreaks,
   ...registrationBreaks,
   ...keyBreaks,
+  ...userBreaks,
+  ...organisationBreaks,
+  ...standingBreaks,
   ...sessionBreaks,
   ...auditBreaks,
   ...revocationBreaks,

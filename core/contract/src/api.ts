@@ -23,11 +23,119 @@ export interface MeView {
   readonly id: string;
   readonly label: string;
   readonly email: string | null;
+  /** Why `email` is null although the provider named an address; absent otherwise. */
+  readonly email_note?: string;
   readonly admin: boolean;
   readonly provider: string;
-  readonly scopes: readonly { readonly scope: string; readonly role: string }[];
+  readonly scopes: readonly ScopeRoleView[];
+  /** What the credential is limited to; null: nothing. */
+  readonly streams: readonly string[] | null;
+  readonly devices: readonly string[] | null;
   readonly key_id: string | null;
   readonly expires_at: string | null;
+}
+
+/** A scope with the role in it. */
+export interface ScopeRoleView {
+  readonly scope: string;
+  readonly role: string;
+}
+
+/** Answer of POST /v1/auth/token, which makes a token of the credential that the request came with. */
+export interface TokenView {
+  readonly token: string;
+  readonly expires_at: string;
+}
+
+/** A user. GET /v1/users, GET and PATCH (`{ "disabled": true }`) /v1/users/:id; platform admins only. */
+export interface UserView {
+  readonly id: string;
+  readonly label: string;
+  readonly email: string | null;
+  readonly provider: string;
+  readonly disabled: boolean;
+  readonly disabled_at: string | null;
+  readonly disabled_by: string | null;
+  readonly created_at: string;
+  readonly last_seen_at: string;
+}
+
+/** An organisation. GET, POST (`{ "id", "name"? }`) /v1/orgs; GET, DELETE (`?devices_to=SCOPE`) /v1/orgs/:id */
+export interface OrgView {
+  readonly id: string;
+  readonly name: string;
+  /** The role of whoever asks; null for a platform admin who holds none. */
+  readonly role: string | null;
+  readonly created_at: string;
+  readonly created_by: string;
+}
+
+/** A member. GET /v1/orgs/:id/members; PUT (`{ "role" }`), DELETE /v1/orgs/:id/members/:email */
+export interface MemberView {
+  readonly email: string;
+  readonly role: string;
+  readonly added_at: string;
+  readonly added_by: string;
+}
+
+/** A key. GET /v1/keys (`?all=true`: those of everybody the asker is admin of), GET, DELETE /v1/keys/:id */
+export interface KeyView {
+  readonly id: string;
+  readonly kind: string;
+  /** How its text begins: `twl_u_<id>`. */
+  readonly prefix: string;
+  readonly name: string;
+  readonly owner: string;
+  readonly email: string | null;
+  readonly admin: boolean;
+  readonly scopes: readonly ScopeRoleView[];
+  readonly streams: readonly string[] | null;
+  readonly devices: readonly string[] | null;
+  readonly remaining: number | null;
+  readonly state: 'valid' | 'expired' | 'revoked';
+  readonly created_at: string;
+  readonly created_by: string;
+  readonly expires_at: string | null;
+  readonly last_used_at: string | null;
+}
+
+/** Body of POST /v1/keys. The new key never has more than the credential that it is made with. */
+export interface KeyRequest {
+  /** `user` by default; `enrolment` needs `owner`. */
+  readonly kind?: 'user' | 'enrolment';
+  readonly name?: string;
+  /** Left out: all that the user holds, now and later. */
+  readonly scopes?: readonly ScopeRoleView[];
+  readonly streams?: readonly string[];
+  /** Ids or names. */
+  readonly devices?: readonly string[];
+  /** RFC 3339. */
+  readonly expires_at?: string;
+  /** Of an enrolment key: whose devices they will be, and how many. */
+  readonly owner?: string;
+  readonly count?: number;
+}
+
+/** Answer of POST /v1/keys: the only moment in which the key is shown. */
+export interface CreatedKeyView {
+  readonly id: string;
+  readonly key: string;
+}
+
+/** Who may reach a device. GET /v1/devices/:id/access; PUT (`{ "role", "streams"?, "until"? }`), DELETE /v1/devices/:id/access/:scope */
+export interface AccessView {
+  readonly owner: string;
+  readonly shares: readonly ShareView[];
+}
+
+/** A share of a device. */
+export interface ShareView {
+  readonly scope: string;
+  readonly role: string;
+  readonly streams: readonly string[] | null;
+  readonly until: string | null;
+  readonly shared_at: string;
+  readonly shared_by: string;
 }
 
 /** What a device says about itself. */
@@ -43,6 +151,8 @@ export interface DeviceView {
   readonly id: string;
   readonly name: string;
   readonly owner: string;
+  /** What whoever asks may do with it. */
+  readonly role: string;
   readonly fingerprint: string;
   readonly facts: FactsView;
   readonly online: boolean;

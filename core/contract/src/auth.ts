@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@towline/protocol';
-import type { Principal } from './model.ts';
+import type { Principal, UnixMs } from './model.ts';
 
 /** A credential as it came with a request, not yet believed. */
 export type Credential =
@@ -16,11 +16,25 @@ export type AuthOutcome =
   | { readonly outcome: 'skipped' }
   | { readonly outcome: 'rejected'; readonly code: ErrorCode; readonly message?: string };
 
-/** How people may log in by a provider, for the command line to offer. */
-export interface LoginMethod {
-  readonly method: 'api_key' | 'basic' | 'device_flow';
-  /** Shown when there is a choice. */
-  readonly label: string;
+/** How people may log in by a provider, for the command line to offer. `label` is shown when there is a choice. */
+export type LoginMethod =
+  | { readonly method: 'api_key' | 'basic'; readonly label: string }
+  | {
+      /** OAuth 2.0 Device Authorization Grant (RFC 8628) at an OpenID provider that is found by discovery. */
+      readonly method: 'device_flow';
+      readonly label: string;
+      readonly issuer: string;
+      readonly client_id: string;
+      /** Scopes to ask for, `openid` among them. */
+      readonly scopes: readonly string[];
+      /** Sent as `resource` (RFC 8707) and `audience`, where the provider needs one to issue a token for this relay. */
+      readonly audience?: string;
+    };
+
+/** A token that a provider made. */
+export interface IssuedToken {
+  readonly token: string;
+  readonly expiresAt: UnixMs;
 }
 
 /** An auth plugin. */
@@ -28,4 +42,11 @@ export interface AuthProvider {
   /** Judges a credential. Constant time where it compares secrets. */
   authenticate(credential: Credential, signal: AbortSignal): Promise<AuthOutcome>;
   readonly loginMethod?: LoginMethod;
+  /**
+   * Domains of the e-mail addresses that this provider may vouch for, lower case; `any`: all. Left out: it vouches for none
+   * of its own, as one that only passes on what another provider said. Two providers for one domain stop the start.
+   */
+  readonly emailDomains?: readonly string[] | 'any';
+  /** Makes a token by which this provider will know the principal again. */
+  issueToken?(principal: Principal, signal: AbortSignal): Promise<IssuedToken>;
 }

@@ -1,4 +1,4 @@
-import type { DeviceId, JsonObject, KeyId, RegistrationId, Scope, SessionId } from '@towline/protocol';
+import type { DeviceId, JsonObject, KeyId, OrgId, RegistrationId, Scope, SessionId } from '@towline/protocol';
 
 /** Unix time in milliseconds. */
 export type UnixMs = number;
@@ -28,7 +28,17 @@ export interface Principal {
   readonly label: string;
   /** Present only when the provider vouches for it. Normalised. */
   readonly email?: string;
+  /** Why there is no e-mail address although the provider named one, for people. */
+  readonly emailNote?: string;
+  /**
+   * As a provider gives them: those that the credential itself carries. The kernel adds a user's own scope and
+   * memberships, and takes away those of organisations that are no more.
+   */
   readonly scopes: readonly ScopeRole[];
+  /** The scopes are a bound: of them the kernel leaves what the user holds by himself at that moment. */
+  readonly bounded?: boolean;
+  /** The credential was made from another one, as a token for an API key: it is no login of its own. */
+  readonly derived?: boolean;
   /** Platform admin: everything, everywhere. */
   readonly admin: boolean;
   /** Name of the auth plugin that accepted the credential. */
@@ -38,8 +48,64 @@ export interface Principal {
   readonly deviceId?: DeviceId;
   /** Stream names the credential is limited to; absent: all. */
   readonly streams?: readonly string[];
+  /** Devices the credential is limited to; absent: all. */
+  readonly devices?: readonly DeviceId[];
   readonly expiresAt?: UnixMs;
 }
+
+/** A person or program that has logged in, by whatever provider. The same person at two providers is two users. */
+export interface User {
+  /** `issuer|subject`, as in {@link Principal.id}. */
+  readonly id: string;
+  readonly label: string;
+  /** Vouched for by the provider at the last login. Normalised. */
+  readonly email?: string;
+  readonly provider: string;
+  /** What the credential of the last login carried by itself, without own scope and memberships. */
+  readonly claims: readonly ScopeRole[];
+  readonly createdAt: UnixMs;
+  readonly lastSeenAt: UnixMs;
+  readonly disabledAt?: UnixMs;
+  readonly disabledBy?: string;
+  readonly revision: number;
+}
+
+/** An organisation: what devices belong to that are not a single person's. */
+export interface Organisation {
+  readonly id: OrgId;
+  /** For people. */
+  readonly name: string;
+  readonly createdAt: UnixMs;
+  readonly createdBy: string;
+  /** Kept for ever when it is deleted, so that nobody takes its id and with it what still names it. */
+  readonly deletedAt?: UnixMs;
+  readonly revision: number;
+}
+
+/** What makes somebody hold the scope of an organisation: whoever proves this address. */
+export interface Membership {
+  readonly org: OrgId;
+  /** Normalised. */
+  readonly email: string;
+  readonly role: Role;
+  readonly addedAt: UnixMs;
+  readonly addedBy: string;
+}
+
+/** Access to one device for the holders of another scope than its owner's. */
+export interface Share {
+  readonly scope: Scope;
+  /** Nobody has more by it than the role in which the scope is held. */
+  readonly role: Role;
+  /** Stream names it is limited to; absent: all. */
+  readonly streams?: readonly string[];
+  /** When it ends; absent: not by itself. */
+  readonly until?: UnixMs;
+  readonly sharedAt: UnixMs;
+  readonly sharedBy: string;
+}
+/** Shares of one device; more are refused. */
+export const MAX_SHARES = 100;
 
 /** What a device says about itself when it asks to enrol. Shown to the approver, trusted for nothing. */
 export interface DeviceFacts {
@@ -55,6 +121,8 @@ export interface Device {
   readonly id: DeviceId;
   readonly name: string;
   readonly owner: Scope;
+  /** One for each scope, in no order; at most {@link MAX_SHARES}. */
+  readonly shares: readonly Share[];
   /** Raw Ed25519 public key, base64url. */
   readonly publicKey: string;
   /** `sha256:<64 hex digits>` of the raw public key. */
@@ -107,6 +175,10 @@ export interface ApiKey {
   readonly admin: boolean;
   readonly scopes: readonly ScopeRole[];
   readonly streams?: readonly string[];
+  /** Devices a user key is limited to; absent: all. */
+  readonly devices?: readonly DeviceId[];
+  /** Made by its user: the scopes are a bound on what that user holds, see {@link Principal.bounded}. */
+  readonly bounded?: boolean;
   readonly deviceId?: DeviceId;
   /** Devices an enrolment key may still enrol; absent: no limit. */
   readonly remaining?: number;
@@ -123,7 +195,7 @@ export interface ApiKey {
 export interface OpenSession {
   readonly id: SessionId;
   readonly deviceId: DeviceId;
-  /** Scope of the device's owner when it was opened. */
+  /** Scope of the device's owner; a transfer of the device changes it. */
   readonly owner: Scope;
   readonly protocol: string;
   readonly actor: AuditActor;
@@ -134,13 +206,20 @@ export interface OpenSession {
   readonly deviceName: string;
 }
 
-/** Something that ended access. Live links and sessions that it touches are closed within a second. */
+/** What a {@link Revocation} is about. */
+export type RevocationKind = 'key' | 'device' | 'user' | 'access' | 'membership' | 'org';
+
+/** Something that ended access, or may have. Live links and sessions that it touches are closed within a second. */
 export interface Revocation {
   /** Grows by one; the order in which they happened. */
   readonly number: number;
   readonly at: UnixMs;
-  readonly kind: 'key' | 'device';
-  /** Id of the key or device. */
+  /**
+   * `key`, `device`: they are gone. `user`: disabled. `access`: who may reach a device has changed. `membership`: the
+   * memberships of a person have. `org`: deleted.
+   */
+  readonly kind: RevocationKind;
+  /** Id of the key, device, user or organisation; the e-mail address of the person. */
   readonly id: string;
   /** Code and text that the peer is told. */
   readonly code: string;

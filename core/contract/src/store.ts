@@ -1,5 +1,17 @@
-import type { DeviceId, KeyId, RegistrationId, Scope, SessionId } from '@towline/protocol';
-import type { ApiKey, AuditRecord, Device, OpenSession, Registration, Revocation, UnixMs } from './model.ts';
+import type { DeviceId, KeyId, OrgId, RegistrationId, Scope, SessionId } from '@towline/protocol';
+import type {
+  ApiKey,
+  AuditRecord,
+  Device,
+  Membership,
+  OpenSession,
+  Organisation,
+  Registration,
+  Revocation,
+  Role,
+  UnixMs,
+  User,
+} from './model.ts';
 import type { SYSTEM_SCOPE } from './system-scope.ts';
 
 /**
@@ -24,13 +36,15 @@ export interface Page<Item> {
 }
 
 /** Fields that an update may change. */
-export type DeviceChange = Partial<Pick<Device, 'name' | 'owner' | 'facts' | 'publicKey' | 'fingerprint'>>;
+export type DeviceChange = Partial<Pick<Device, 'name' | 'owner' | 'shares' | 'facts' | 'publicKey' | 'fingerprint'>>;
+/** Why access ended, told to whom it concerns. */
+export type RevocationNotice = Omit<Revocation, 'number' | 'kind' | 'id'>;
 /** How a registration is decided. */
 export type RegistrationDecision = Pick<Registration, 'state'> &
   Required<Pick<Registration, 'decidedAt' | 'decidedBy'>> &
   Pick<Registration, 'reason'>;
 
-/** Enrolled devices. */
+/** Enrolled devices. A caller sees those whose owner is one of the scopes, or one of whose shares is for one of them, whatever its end. */
 export interface DeviceRepository {
   get(id: DeviceId, caller: Caller): Promise<Device | null>;
   /** In the order of their ids. `name`: exact; `idPrefix`: ids that begin so. */
@@ -41,8 +55,14 @@ export interface DeviceRepository {
   ): Promise<Page<Device>>;
   /** Adds a device with revision 1. False when the id exists; nothing is changed then. */
   insert(device: Device): Promise<boolean>;
-  /** Changes a device of that revision. @throws TowlineError `store_conflict` for another revision, `not_found`. */
-  update(id: DeviceId, change: DeviceChange, revision: number, caller: Caller): Promise<Device>;
+  /**
+   * Changes a device of that revision; with a notice it appends a revocation of kind `access`, all or nothing. With a new
+   * owner the keys of the device and what waits for it go to that scope too.
+   * @throws TowlineError `store_conflict` for another revision, `not_found`.
+   */
+  update(id: DeviceId, change: DeviceChange, revision: number, caller: Caller, notice?: RevocationNotice): Promise<Device>;
+  /** Some devices, at most 100, with a share that ended at `now` or before. For the kernel only. */
+  listWithEndedShares(now: UnixMs): Promise<readonly Device[]>;
   /** Notes a sign of life. Does not touch the revision; a device that is gone is no error. */
   touch(id: DeviceId, seen: { readonly at: UnixMs; readonly address: string }): Promise<void>;
   /**
@@ -76,7 +96,7 @@ export interface KeyRepository {
   get(id: KeyId, caller: Caller): Promise<ApiKey | null>;
   /** In the order of their ids. */
   list(
-    filter: { readonly kind?: ApiKey['kind']; readonly deviceId?: DeviceId; readonly includeRevoked?: boolean },
+    filter: { readonly kind?: ApiKey['kind']; readonly deviceId?: DeviceId; readonly userId?: string; readonly includeRevoked?: boolean },
     page: PageRequest,
     caller: Caller,
   ): Promise<Page<ApiKey>>;
@@ -93,6 +113,75 @@ export interface KeyRepository {
    * Newer ones stay: they may be on their way to it.
    */
   revokeOlderOfDevice(deviceId: DeviceId, keep: KeyId, at: UnixMs): Promise<void>;
+}
+
+/** What is known of a user at a login. */
+export type UserLogin = Pick<User, 'id' | 'label' | 'email' | 'provider' | 'claims'> & { readonly at: UnixMs };
+
+/** Whoever has logged in. Not tenant data: for the kernel, which shows it to platform admins. */
+export interface UserRepository {
+  get(id: string): Promise<User | null>;
+  /** In the order of their ids. `email`: exact, normalised. */
+  list(filter: { readonly email?: string; readonly disabled?: boolean }, page: PageRequest): Promise<Page<User>>;
+  /**
+   * Notes a login: adds the user with revision 1, or sets label, e-mail (also its absence), provider, claims and the time. Whether
+   * it is disabled stays. Answers the user as it is then. The revision grows only when something besides the time changed.
+   */
+  note(login: UserLogin): Promise<User>;
+  /** Disables a user and appends a revocation of kind `user`, all or nothing. False when there is none, or it was disabled before. */
+  disable(id: string, by: string, notice: RevocationNotice): Promise<boolean>;
+  /** False when there is none, or it is not disabled. */
+  enable(id: string): Promise<boolean>;
+}
+
+/** How a change of a membership came out. */
+export type MembershipOutcome = 'done' | 'absent' | 'last_admin';
+
+/** Organisations and who belongs to them. A caller sees the organisations whose scope is among the caller's. */
+export interface OrganisationRepository {
+  /** Also one that was deleted. */
+  get(id: OrgId, caller: Caller): Promise<Organisation | null>;
+  /** In the order of their ids, without deleted ones. */
+  list(page: PageRequest, caller: Caller): Promise<Page<Organisation>>;
+  /** Adds an organisation with revision 1. False when the id was ever used. */
+  insert(organisation: Organisation): Promise<boolean>;
+  /**
+   * Marks it as deleted, removes its memberships, and appends a revocation of kind `org`, all or nothing.
+   * False when there is none that the caller may see, or it was deleted before.
+   */
+  delete(id: OrgId, notice: RevocationNotice, caller: Caller): Promise<boolean>;
+  /** In the order of their addresses. */
+  listMembers(id: OrgId, page: PageRequest, caller: Caller): Promise<Page<Membership>>;
+  /**
+   * Adds somebody, or changes the role; who added it first, and when, stays. With a notice it appends a revocation of kind
+   * `membership`, all or nothing. `absent`: no such organisation; `last_admin`: the only admin would be none any more.
+   */
+  setMember(membership: Membership, caller: Caller, notice?: RevocationNotice): Promise<MembershipOutcome>;
+  /** Removes somebody and appends a revocation of kind `membership`, all or nothing. */
+  removeMember(id: OrgId, email: string, notice: RevocationNotice, caller: Caller): Promise<MembershipOutcome>;
+}
+
+/** Whose standing is asked for. */
+export interface StandingQuery {
+  readonly userId: string;
+  /** Whose memberships count. Normalised. Absent: nobody's, whatever address is noted for the user, unless `ofUser` is set. */
+  readonly email?: string;
+  /** Take the address from the record of the user, and look at the organisations of its claims as well: the credential is a bounded one. */
+  readonly ofUser?: boolean;
+  readonly keyId?: KeyId;
+  /** Organisations that the credential names. */
+  readonly orgs: readonly OrgId[];
+}
+
+/** Everything that decides whether a credential of a user still counts, and for what, in one look. */
+export interface Standing {
+  readonly user: User | null;
+  /** The key that was named; null when none was, or there is none. */
+  readonly key: ApiKey | null;
+  /** Of organisations that are not deleted. */
+  readonly memberships: readonly { readonly org: OrgId; readonly role: Role }[];
+  /** Those of the named organisations that were deleted. */
+  readonly deletedOrgs: readonly OrgId[];
 }
 
 /** Sessions that are open by the relay's knowledge. */
@@ -153,10 +242,16 @@ export interface Store {
   readonly devices: DeviceRepository;
   readonly registrations: RegistrationRepository;
   readonly keys: KeyRepository;
+  readonly users: UserRepository;
+  readonly organisations: OrganisationRepository;
   readonly sessions: SessionRepository;
   readonly audit: AuditRepository;
   readonly revocations: RevocationRepository;
   readonly meta: MetaRepository;
+  /** What counts for a user now: one round trip. For the kernel only. */
+  standing(query: StandingQuery): Promise<Standing>;
+  /** Whether anything names this scope: a device, key, request to enrol or share. For the kernel only. */
+  isScopeUsed(scope: Scope): Promise<boolean>;
   /** Resolves when the store can serve. @throws `store_failed`. */
   ping(): Promise<void>;
 }

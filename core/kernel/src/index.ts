@@ -7,3 +7,4 @@ export { openDataFolder } from './relay/data-folder.ts';
 export { pluginEntries, pluginSources } from './relay/plugin-entries.ts';
 export { type RelaySettings, type RunningRelay, startRelay } from './relay/start-relay.ts';
 export { type CreatedKey, createKey, type KeySpec, listKeys, type RescueParts, revokeKey } from './rescue/keys.ts';
+export { disableStoredUser, enableStoredUser, listUsers } from './rescue/users.ts';

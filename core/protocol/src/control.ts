@@ -134,7 +134,23 @@ export type DeviceToRelay = ReturnType<typeof deviceToRelay.decode>;
 export const relayToClient = defineMessage(
   'control message',
   z.discriminatedUnion('type', [
-    z.object({ type: z.literal('welcome'), level: z.int().min(1), time_ms: milliseconds, principal: textSchema(320) }),
+    z.object({
+      type: z.literal('welcome'),
+      level: z.int().min(1),
+      time_ms: milliseconds,
+      principal: textSchema(320),
+      /** Unix time at which the credential of the link ends; absent: it does not by itself. */
+      expires_at_ms: milliseconds.optional(),
+    }),
+    /** Answer to `credential`. A refused one leaves the link as it was. */
+    z.object({
+      type: z.literal('credential_result'),
+      id: z.int().min(0),
+      /** Code of the refusal; absent: the link lives by the new credential. */
+      code: textSchema(64).optional(),
+      message: textSchema(1_000).optional(),
+      expires_at_ms: milliseconds.optional(),
+    }),
     echo,
     echoReply,
     goodbye,
@@ -149,6 +165,13 @@ export const clientToRelay = defineMessage(
   'control message',
   z.discriminatedUnion('type', [
     z.object({ type: z.literal('hello'), level: z.int().min(1), version: textSchema(64) }),
+    /** A renewed credential of the same principal, as it would stand in the header of a request: a refresh breaks no session. */
+    z.object({
+      type: z.literal('credential'),
+      id: z.int().min(0),
+      header: z.enum(['Authorization', 'X-API-Key']),
+      value: textSchema(16_384),
+    }),
     echo,
     echoReply,
     goodbye,

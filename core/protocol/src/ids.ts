@@ -11,6 +11,8 @@ export type RegistrationId = Branded<'RegistrationId'>;
 export type SessionId = Branded<'SessionId'>;
 /** Public part of an API key: 16 hex digits. */
 export type KeyId = Branded<'KeyId'>;
+/** Id of an organisation: a DNS label. Given once; never to another organisation, also after its end. */
+export type OrgId = Branded<'OrgId'>;
 /** `user:<email>` or `org:<id>`. */
 export type Scope = Branded<'Scope'>;
 

@@ -1,4 +1,4 @@
-import type { Scope } from './ids.ts';
+import type { OrgId, Scope } from './ids.ts';
 
 const ORG_ID = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 // No attempt at RFC 5322: one @, no white space, control characters or quoting, at most 254 octets (RFC 5321, 4.5.3.1.3).
@@ -18,6 +18,21 @@ export function parseScope(text: string): Scope | null {
   }
   if (text.startsWith('org:')) return ORG_ID.test(text.slice(4)) ? (text as Scope) : null;
   return null;
+}
+
+/** The text as the id of an organisation, or null when it is none. */
+export function parseOrgId(text: string): OrgId | null {
+  return ORG_ID.test(text) ? (text as OrgId) : null;
+}
+
+/** Scope of an organisation. */
+export function orgScope(id: OrgId): Scope {
+  return `org:${id}` as Scope;
+}
+
+/** The organisation of a scope; null for that of a person. */
+export function orgOfScope(scope: Scope): OrgId | null {
+  return scope.startsWith('org:') ? (scope.slice(4) as OrgId) : null;
 }
 
 /** Scope of a person. `email` is normalised already. */

@@ -2,6 +2,9 @@
 export const DISTRIBUTION: readonly string[] = Object.freeze([
   '@towline/store-sqlite',
   '@towline/auth-apikey',
+  '@towline/auth-oidc',
+  '@towline/auth-jwt',
+  '@towline/auth-basic',
   '@towline/audit',
   '@towline/stream-shell',
   '@towline/stream-exec',

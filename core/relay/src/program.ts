@@ -1,8 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { checkCommand } from './commands/check.ts';
 import { rotateGrantsCommand } from './commands/grants.ts';
+import { hashPasswordCommand } from './commands/hash-password.ts';
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from './commands/keys.ts';
 import { startCommand } from './commands/start.ts';
+import { disableUserCommand, enableUserCommand, listUsersCommand } from './commands/users.ts';
 import { VERSION } from './version.ts';
 
 /** Where a relay's configuration and data are: options of every command. */
@@ -21,6 +23,8 @@ export function createProgram(): Command {
   addStart(program);
   located(program.command('check').description('load config and plugins, print what would run; exit 0 or 2')).action(checkCommand);
   addKeys(program);
+  program.command('hash-password').description('read a password, print its hash for the users of auth basic').action(hashPasswordCommand);
+  addUsers(program);
   const grants = program.command('grants').description('the keys that grants are signed with');
   located(grants.command('rotate').description('make a new key; devices follow at once, or at their next link')).action(
     rotateGrantsCommand,
@@ -57,6 +61,15 @@ function addKeys(program: Command): void {
   located(keys.command('revoke <id>').description('revoke a key; what lives by it ends within a second'))
     .option('--reason <text>', 'told to the holder')
     .action(revokeKeyCommand);
+}
+
+function addUsers(program: Command): void {
+  const users = program.command('users').description('whoever has logged in, also beside a running relay');
+  located(users.command('list').description('list users with their ids')).option('--json', 'print JSON').action(listUsersCommand);
+  located(users.command('disable <id>').description('disable a user; what they have open ends within a second'))
+    .option('--reason <text>', 'told to the user')
+    .action(disableUserCommand);
+  located(users.command('enable <id>').description('let a user in again')).action(enableUserCommand);
 }
 
 function located(command: Command): Command {

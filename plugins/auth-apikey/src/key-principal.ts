@@ -28,6 +28,8 @@ function userPrincipal(key: ApiKey): Principal {
     label: key.email ?? key.name,
     ...(key.email === undefined ? {} : { email: key.email }),
     scopes: key.scopes,
+    ...(key.devices === undefined ? {} : { devices: key.devices }),
+    ...(key.bounded === true ? { bounded: true } : {}),
     admin: key.admin,
   };
 }

@@ -6,6 +6,7 @@ import { plugin } from '../src/index.ts';
 
 const NOW = 1_700_000_000_000;
 const ACME = parseScope('org:acme')!;
+const DEVICE = createId<DeviceId>();
 
 /** The keys of a store, in memory, with what was asked of them. */
 function openKeys() {
@@ -153,6 +154,8 @@ describe('a key that is accepted', () => {
       email: 'a@example.com',
       scopes,
       streams: ['exec'],
+      devices: [DEVICE],
+      bounded: true,
       expiresAt: NOW + 1,
     });
     const principal = {
@@ -165,6 +168,8 @@ describe('a key that is accepted', () => {
       provider: 'apikey',
       keyId: id,
       streams: ['exec'],
+      devices: [DEVICE],
+      bounded: true,
       expiresAt: NOW + 1,
     };
     expect(await askKey(text)).toEqual(accepted(principal));

@@ -31,10 +31,14 @@ export function createRepositories(threads: Threads): Repositories {
     devices: deviceRepository(calls),
     registrations: registrationRepository(calls),
     keys: keyRepository(calls),
+    users: userRepository(calls),
+    organisations: organisationRepository(calls),
     sessions: sessionRepository(calls),
     audit: auditRepository(calls),
     revocations: revocationRepository(calls),
     meta: metaRepository(calls),
+    standing: (query) => calls.read('standing', query),
+    isScopeUsed: (scope) => calls.read('isScopeUsed', scope),
   };
 }
 
@@ -43,7 +47,8 @@ function deviceRepository({ read, write }: Calls): Store['devices'] {
     get: async (id, caller) => read('devices.get', id, encodeCaller(caller)),
     list: async (filter, page, caller) => read('devices.list', filter, page, encodeCaller(caller)),
     insert: (device) => write('devices.insert', device),
-    update: async (id, change, revision, caller) => write('devices.update', { id, revision }, change, encodeCaller(caller)),
+    update: async (id, change, revision, caller, notice) => write('devices.update', { id, revision }, change, encodeCaller(caller), notice),
+    listWithEndedShares: (now) => read('devices.listWithEndedShares', now),
     touch: (id, seen) => write('devices.touch', id, seen),
     remove: async (id, revocation, caller) => write('devices.remove', id, revocation, encodeCaller(caller)),
   };
@@ -71,6 +76,29 @@ function keyRepository({ read, write }: Calls): Store['keys'] {
     spend: (id) => write('keys.spend', id),
     revoke: async (id, revocation, caller) => write('keys.revoke', id, revocation, encodeCaller(caller)),
     revokeOlderOfDevice: (deviceId, keep, at) => write('keys.revokeOlderOfDevice', deviceId, keep, at),
+  };
+}
+
+function userRepository({ read, write }: Calls): Store['users'] {
+  return {
+    get: (id) => read('users.get', id),
+    list: (filter, page) => read('users.list', filter, page),
+    note: (login) => write('users.note', login),
+    disable: (id, by, notice) => write('users.disable', id, by, notice),
+    enable: (id) => write('users.enable', id),
+  };
+}
+
+function organisationRepository({ read, write }: Calls): Store['organisations'] {
+  return {
+    get: async (id, caller) => read('organisations.get', id, encodeCaller(caller)),
+    list: async (page, caller) => read('organisations.list', page, encodeCaller(caller)),
+    insert: (organisation) => write('organisations.insert', organisation),
+    delete: async (id, notice, caller) => write('organisations.delete', id, notice, encodeCaller(caller)),
+    listMembers: async (id, page, caller) => read('organisations.listMembers', id, page, encodeCaller(caller)),
+    setMember: async (membership, caller, notice) => write('organisations.setMember', membership, encodeCaller(caller), notice),
+    removeMember: async (id, email, notice, caller) =>
+      write('organisations.removeMember', { org: id, email }, notice, encodeCaller(caller)),
   };
 }
 

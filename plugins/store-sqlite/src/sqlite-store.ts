@@ -1,5 +1,5 @@
-import type { Clock, Log, PluginLife, Store } from '@towline/contract';
-import { TowlineError } from '@towline/protocol';
+import type { Clock, Log, PluginLife, Standing, StandingQuery, Store } from '@towline/contract';
+import { type Scope, TowlineError } from '@towline/protocol';
 import { DatabaseThread } from './database-thread.ts';
 import { createRepositories, type Repositories } from './repositories.ts';
 import type { ThreadRole } from './thread-messages.ts';
@@ -52,6 +52,12 @@ export class SqliteStore implements Store, PluginLife {
   get keys() {
     return this.#repositories.keys;
   }
+  get users() {
+    return this.#repositories.users;
+  }
+  get organisations() {
+    return this.#repositories.organisations;
+  }
   get sessions() {
     return this.#repositories.sessions;
   }
@@ -73,6 +79,16 @@ export class SqliteStore implements Store, PluginLife {
     if (this.#starting || this.#disposal) throw new TowlineError('store_failed', 'The store was started or closed before.');
     this.#starting = this.#open(AbortSignal.any([signal, this.#stop.signal]));
     await this.#starting;
+  }
+
+  /** What counts for a user now. */
+  standing(query: StandingQuery): Promise<Standing> {
+    return this.#repositories.standing(query);
+  }
+
+  /** Whether anything names the scope. */
+  isScopeUsed(scope: Scope): Promise<boolean> {
+    return this.#repositories.isScopeUsed(scope);
   }
 
   /** Resolves when both threads can use the file, and the file is still the one that was opened. */

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  ACME_ID,
   ADA,
   BOB,
   idOf,
@@ -8,9 +9,13 @@ import {
   NOON,
   sampleDevice,
   sampleKey,
+  sampleLogin,
+  sampleMembership,
+  sampleOrganisation,
   sampleRecords,
   sampleRegistration,
   sampleSession,
+  sampleShare,
 } from '@towline/conformance/store-cases';
 import type { AuditFilter } from '@towline/contract';
 import type { Database } from 'better-sqlite3';
@@ -52,6 +57,49 @@ const FILTERS: readonly AuditFilter[] = [
   { deviceId: idOf(1), action: 'session', actor: 'ada' },
 ];
 
+const STRANGER = 'org:stranger' as typeof ADA;
+const DEVICE_FILTERS = [
+  {},
+  { name: 'device 1' },
+  { idPrefix: '00' },
+  { owner: ADA },
+  { owner: STRANGER },
+  { owner: ADA, name: 'x', idPrefix: '0' },
+  { owner: STRANGER, name: 'x', idPrefix: '0' },
+];
+const NOTICE = { at: 1, code: 'x', message: '' };
+
+type Follow = (list: (page: { limit: number; cursor?: string }) => { readonly next: string | null }) => void;
+
+function runPeople(caller: WireCaller, follow: Follow): void {
+  const read = readOperations(recorded(), database.name);
+  const write = writeOperations(recorded());
+  const orgs = caller === 'system' ? caller : ['org:acme', ...caller];
+  write['organisations.insert'](sampleOrganisation());
+  for (const n of [1, 2, 3, 4]) {
+    write['users.note'](sampleLogin(n));
+    write['organisations.setMember'](sampleMembership(n, { role: 'admin' }), orgs, NOTICE);
+  }
+  const { id, email } = sampleLogin(1);
+  for (const filter of [{}, { email: email! }, { disabled: true }, { disabled: false }, { email: email!, disabled: true }]) {
+    follow((page) => read['users.list'](filter, page));
+  }
+  follow((page) => read['organisations.list'](page, orgs));
+  follow((page) => read['organisations.listMembers'](ACME_ID, page, orgs));
+  read['users.get'](id);
+  read['organisations.get'](ACME_ID, orgs);
+  read['devices.listWithEndedShares'](NOON);
+  read.standing({ userId: id, email: email!, keyId: keyIdOf(1), orgs: [ACME_ID] });
+  read.standing({ userId: id, ofUser: true, orgs: [ACME_ID] });
+  read.isScopeUsed(ADA);
+  write['users.note'](sampleLogin(1));
+  write['users.disable'](id, 'ada', NOTICE);
+  write['users.enable'](id);
+  write['organisations.setMember'](sampleMembership(1), orgs, NOTICE);
+  write['organisations.removeMember']({ org: ACME_ID, email: sampleMembership(2).email }, NOTICE, orgs);
+  write['organisations.delete'](ACME_ID, NOTICE, orgs);
+}
+
 function runEverything(caller: WireCaller): void {
   const read = readOperations(recorded(), database.name);
   const write = writeOperations(recorded());
@@ -61,14 +109,15 @@ function runEverything(caller: WireCaller): void {
     if (next !== null) list({ ...first, cursor: next });
   };
   for (const n of [1, 2, 3, 4]) {
-    write['devices.insert'](sampleDevice(n));
+    write['devices.insert'](sampleDevice(n, { shares: [sampleShare(BOB, { until: NOON })] }));
     write['registrations.insert'](sampleRegistration(n));
     write['keys.insert'](sampleKey(n, { kind: 'device', deviceId: idOf(1) }));
     write['sessions.insert'](sampleSession(n));
   }
   write['audit.append'](sampleRecords([{}, {}, {}, {}], read['audit.head']()).map((record) => JSON.stringify(record)));
 
-  for (const filter of [{}, { name: 'device 1' }, { idPrefix: '00' }, { owner: ADA }, { owner: ADA, name: 'x', idPrefix: '0' }]) {
+  runPeople(caller, follow);
+  for (const filter of DEVICE_FILTERS) {
     follow((page) => read['devices.list'](filter, page, caller));
   }
   for (const filter of [{ now: 0 }, { now: 0, owner: ADA }]) follow((page) => read['registrations.listPending'](filter, page, caller));
@@ -77,6 +126,9 @@ function runEverything(caller: WireCaller): void {
     { kind: 'device' },
     { deviceId: idOf(1) },
     { deviceId: idOf(1), kind: 'user', includeRevoked: true },
+    { userId: 'issuer|ada' },
+    { userId: 'issuer|ada', kind: 'user', deviceId: idOf(1) },
+    { userId: 'issuer|ada', kind: 'user', includeRevoked: true },
   ] as const) {
     follow((page) => read['keys.list'](filter, page, caller));
   }
@@ -100,6 +152,7 @@ function runEverything(caller: WireCaller): void {
   read['meta.get']('x');
 
   write['devices.update']({ id: idOf(1), revision: 1 }, { name: 'device 1' }, caller);
+  write['devices.update']({ id: idOf(1), revision: 2 }, { owner: BOB, shares: [sampleShare(ADA)] }, caller, NOTICE);
   write['devices.touch'](idOf(1), { at: 1, address: '' });
   write['registrations.decide'](idOf(1), { state: 'approved', decidedAt: 1, decidedBy: 'ada' }, caller);
   write['registrations.deleteForDevice'](idOf(1));
@@ -129,7 +182,9 @@ function faultOf(sql: string): string | undefined {
     if (/^SCAN (k\d|json_each|found|sqlite_sequence)/.test(step)) return true;
     // In the order of the list and cut to the page: reads no more than it hands out.
     if (/^SCAN (i|audit)\b/.test(step)) return !merges && cut;
-    if (step === 'USE TEMP B-TREE FOR ORDER BY') return merges;
+    // SQLite's name for values without a table.
+    if (step === 'SCAN CONSTANT ROW') return true;
+    if (/^USE TEMP B-TREE FOR (ORDER|GROUP) BY$/.test(step)) return merges;
     return !/^SCAN|TEMP B-TREE|AUTOMATIC/.test(step);
   };
   return plan.find((step) => !allowed(step));
@@ -141,7 +196,7 @@ it.each([
 ] as const)('every statement made for %s goes by an index', (_, caller) => {
   texts.clear();
   runEverything(caller);
-  expect(texts.size).toBeGreaterThan(50);
+  expect(texts.size).toBeGreaterThan(80);
   const faults = [...texts].map((sql) => [sql, faultOf(sql)]).filter(([, fault]) => fault !== undefined);
   expect(faults).toEqual([]);
 });
@@ -156,4 +211,26 @@ it('a page merges the devices of twenty scopes in order', () => {
   })();
   const first = read['devices.list']({}, { limit: 100 }, scopes);
   expect(first.items.map(({ id }) => id)).toEqual(Array.from({ length: 100 }, (_, n) => idOf(1_000 + Math.floor(n / 20) * 40 + (n % 20))));
+});
+
+it('a page merges the devices of twenty scopes with those shared with them, in order, each once', () => {
+  const statements = new Statements(database);
+  const scopes = Array.from({ length: 20 }, (_, n) => `org:shared-${n}` as typeof ADA);
+  const write = writeOperations(statements);
+  const read = readOperations(statements, database.name);
+  database.transaction(() => {
+    for (let n = 30_000; n < 40_000; n += 1) {
+      const [owner, other] = [scopes[n % 40] ?? BOB, scopes[(n + 7) % 40]];
+      write['devices.insert'](sampleDevice(n, { owner, shares: other === undefined ? [] : [sampleShare(other), sampleShare(ADA)] }));
+    }
+  })();
+  const reached = Array.from({ length: 10_000 }, (_, n) => 30_000 + n).filter((n) => n % 40 < 20 || (n + 7) % 40 < 20);
+  const found: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const page = read['devices.list']({}, { limit: 500, ...(cursor && { cursor }) }, scopes);
+    found.push(...page.items.map(({ id }) => id));
+    cursor = page.next;
+  } while (cursor !== null);
+  expect(found).toEqual(reached.map((n) => idOf(n)));
 });

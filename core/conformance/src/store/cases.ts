@@ -1,5 +1,6 @@
 export {
   ACME,
+  ACME_ID,
   ADA,
   BOB,
   idOf,
@@ -7,9 +8,14 @@ export {
   NOON,
   sampleDevice,
   sampleKey,
+  sampleLogin,
+  sampleMembership,
+  sampleOrganisation,
   sampleRecords,
   sampleRegistration,
   sampleSession,
+  sampleShare,
+  sampleUser,
 } from './samples.ts';
 export type { MakeStore, StoreCase, StoreHandle } from './store-case.ts';
 export { storeCases } from './store-cases.ts';

@@ -23,6 +23,8 @@ export const keyCases: readonly StoreCase[] = [
           { scope: ACME, role: 'viewer' },
         ],
         streams: ['shell', 'exec'],
+        devices: [idOf(1), idOf(2)],
+        bounded: true,
         deviceId: idOf(3),
         remaining: 0,
         expiresAt: NOON + 1,
@@ -30,8 +32,9 @@ export const keyCases: readonly StoreCase[] = [
       });
       assert.equal(await store.keys.insert({ ...full, revision: 9 }), true);
       assert.deepStrictEqual(await store.keys.get(keyIdOf(1), [ADA]), full);
-      await store.keys.insert(sampleKey(2, { scopes: [], streams: [] }));
-      assert.deepStrictEqual(await store.keys.get(keyIdOf(2), [ADA]), sampleKey(2, { scopes: [], streams: [] }));
+      const none = sampleKey(2, { scopes: [], streams: [], devices: [], bounded: false });
+      await store.keys.insert(none);
+      assert.deepStrictEqual(await store.keys.get(keyIdOf(2), [ADA]), none);
     },
   },
   {
@@ -80,6 +83,24 @@ export const keyCases: readonly StoreCase[] = [
       assert.deepEqual(ids(await store.keys.list({ deviceId: idOf(2) }, ALL, [ADA])), [keyIdOf(2)]);
       assert.deepEqual(ids(await store.keys.list({ deviceId: idOf(2) }, ALL, [BOB])), []);
       assert.deepEqual(ids(await store.keys.list({ deviceId: idOf(2), kind: 'user' }, ALL, SYSTEM_SCOPE)), []);
+    },
+  },
+  {
+    name: 'keys: they are found by the user they act as, within what the caller may see',
+    async run({ store }) {
+      for (const n of [1, 2]) await store.keys.insert(sampleKey(n, { userId: 'issuer|ada' }));
+      await store.keys.insert(sampleKey(3, { userId: 'issuer|ada', owner: BOB }));
+      await store.keys.insert(sampleKey(4, { userId: 'issuer|ada2' }));
+      await store.keys.insert(sampleKey(5));
+      await store.keys.revoke(keyIdOf(2), REVOKED, [ADA]);
+      const userId = 'issuer|ada';
+      assert.deepEqual(ids(await store.keys.list({ userId }, ALL, SYSTEM_SCOPE)), [1, 3].map(keyIdOf));
+      assert.deepEqual(ids(await store.keys.list({ userId }, ALL, [ADA])), [keyIdOf(1)]);
+      assert.deepEqual(ids(await store.keys.list({ userId, includeRevoked: true }, ALL, [ADA])), [1, 2].map(keyIdOf));
+      assert.deepEqual(ids(await store.keys.list({ userId, kind: 'device' }, ALL, SYSTEM_SCOPE)), []);
+      assert.deepEqual(ids(await store.keys.list({ userId, deviceId: idOf(1) }, ALL, SYSTEM_SCOPE)), []);
+      assert.deepEqual(ids(await store.keys.list({ userId: 'issuer' }, ALL, SYSTEM_SCOPE)), []);
+      for (const caller of [[], [ACME]]) assert.deepEqual(ids(await store.keys.list({ userId }, ALL, caller)), []);
     },
   },
   {

@@ -1,5 +1,24 @@
-import type { Page, PageRequest, Store } from '@towline/contract';
-import { ADA, idOf, keyIdOf, NOON, plain, sampleDevice, sampleKey, sampleRecords, sampleRegistration, sampleSession } from './samples.ts';
+import type { Device, Page, PageRequest, Store } from '@towline/contract';
+import type { OrgId } from '@towline/protocol';
+import {
+  ACME,
+  ACME_ID,
+  ADA,
+  BOB,
+  idOf,
+  keyIdOf,
+  NOON,
+  plain,
+  sampleDevice,
+  sampleKey,
+  sampleLogin,
+  sampleMembership,
+  sampleOrganisation,
+  sampleRecords,
+  sampleRegistration,
+  sampleSession,
+  sampleShare,
+} from './samples.ts';
 
 /** A list of the contract, in a form that lets one check serve all of them. */
 export interface PagedList {
@@ -15,6 +34,11 @@ export interface PagedList {
 
 const GONE = { at: NOON, code: 'gone', message: 'gone' };
 const placeOfId = ({ id }: { readonly id: string }) => Number.parseInt(id, 16);
+
+const orgIdOf = (n: number) => `org-${n.toString().padStart(8, '0')}` as OrgId;
+const placeOfNumber = (text: string) => Number(/\d{8}/.exec(text)![0]);
+/** Holds the first forty organisations. */
+const ORG_SCOPES = Array.from({ length: 40 }, (_, n) => `org:${orgIdOf(n)}` as typeof ACME);
 
 /** Every list of the contract. */
 export const PAGED_LISTS: readonly PagedList[] = [
@@ -46,9 +70,64 @@ export const PAGED_LISTS: readonly PagedList[] = [
     list: (store, page) => store.sessions.list({}, page, [ADA]),
     placeOf: placeOfId,
   },
+  {
+    name: 'users',
+    add: async (store, places) => void (await Promise.all(places.map((n) => store.users.note(sampleLogin(n))))),
+    remove: (store, n) => store.users.disable(sampleLogin(n).id, 'ada', GONE),
+    list: (store, page) => store.users.list({ disabled: false }, page),
+    placeOf: ({ id }: { readonly id: string }) => placeOfNumber(id),
+  },
+  {
+    name: 'organisations',
+    add: async (store, places) =>
+      void (await Promise.all(places.map((n) => store.organisations.insert(sampleOrganisation({ id: orgIdOf(n) }))))),
+    remove: (store, n) => store.organisations.delete(orgIdOf(n), GONE, ORG_SCOPES),
+    list: (store, page) => store.organisations.list(page, ORG_SCOPES),
+    placeOf: ({ id }: { readonly id: string }) => placeOfNumber(id),
+  },
+  {
+    name: 'members',
+    add: async (store, places) => {
+      await store.organisations.insert(sampleOrganisation());
+      await Promise.all(places.map((n) => store.organisations.setMember(sampleMembership(n), [ACME])));
+    },
+    remove: (store, n) => store.organisations.removeMember(ACME_ID, sampleMembership(n).email, GONE, [ACME]),
+    list: (store, page) => store.organisations.listMembers(ACME_ID, page, [ACME]),
+    placeOf: ({ email }: { readonly email: string }) => placeOfNumber(email),
+  },
   auditList('audit, oldest first', 'ascending'),
   auditList('audit, newest first', 'descending'),
 ];
+
+/** Lists of {@link PAGED_LISTS} again, of things that are reached by their owner, by shares, and by several of these. */
+export const SHARED_LISTS: readonly PagedList[] = [
+  {
+    name: 'devices by owner and shares',
+    add: async (store, places) => void (await Promise.all(places.map((n) => store.devices.insert(reachableDevice(n))))),
+    remove: (store, n) => store.devices.remove(idOf(n), GONE, [ADA, BOB]),
+    list: (store, page) => store.devices.list({}, page, [BOB, ACME]),
+    placeOf: placeOfId,
+  },
+  {
+    name: 'sessions by owner and shares',
+    add: async (store, places) => {
+      for (const n of places) {
+        const { id, owner } = reachableDevice(n % 3);
+        await store.devices.insert(reachableDevice(n % 3));
+        await store.sessions.insert(sampleSession(n, { deviceId: id, owner }));
+      }
+    },
+    remove: (store, n) => store.sessions.remove(idOf(n)),
+    list: (store, page) => store.sessions.list({}, page, [BOB, ACME]),
+    placeOf: placeOfId,
+  },
+];
+
+/** Reached by Bob and Acme: by the owner and a share, by two shares, or by one. */
+function reachableDevice(n: number): Device {
+  if (n % 3 === 0) return sampleDevice(n, { owner: BOB, shares: [sampleShare(ACME)] });
+  return sampleDevice(n, { shares: n % 3 === 1 ? [sampleShare(ACME), sampleShare(BOB)] : [sampleShare(ACME)] });
+}
 
 function auditList(name: string, order: 'ascending' | 'descending'): PagedList {
   return {

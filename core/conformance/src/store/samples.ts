@@ -1,6 +1,17 @@
 import { createHash } from 'node:crypto';
-import type { ApiKey, AuditRecord, Device, OpenSession, Registration } from '@towline/contract';
-import type { DeviceId, KeyId, RegistrationId, Scope, SessionId } from '@towline/protocol';
+import type {
+  ApiKey,
+  AuditRecord,
+  Device,
+  Membership,
+  OpenSession,
+  Organisation,
+  Registration,
+  Share,
+  User,
+  UserLogin,
+} from '@towline/contract';
+import type { DeviceId, KeyId, OrgId, RegistrationId, Scope, SessionId } from '@towline/protocol';
 
 /** Some moment, Unix milliseconds. */
 export const NOON = 1_800_000_000_000;
@@ -10,6 +21,9 @@ export const ADA = 'user:ada@example.com' as Scope;
 export const BOB = 'user:bob@example.com' as Scope;
 /** Scope of an organisation. */
 export const ACME = 'org:acme' as Scope;
+
+/** Id of the organisation of {@link ACME}. */
+export const ACME_ID = 'acme' as OrgId;
 
 /** The n-th id of 128 bits; ids rise with n. */
 export function idOf<Id extends DeviceId | RegistrationId | SessionId>(n: number): Id {
@@ -29,6 +43,7 @@ export function sampleDevice(n: number, change: Partial<Device> = {}): Device {
     owner: ADA,
     publicKey: sha256(`public key ${n}`, 'base64url'),
     fingerprint: `sha256:${sha256(`fingerprint ${n}`)}`,
+    shares: [],
     facts: { hostname: `host-${n}`, platform: 'linux', arch: 'arm64', version: '1.2.3' },
     enrolledAt: NOON + n,
     enrolledBy: 'issuer|ada',
@@ -88,6 +103,35 @@ export function sampleSession(n: number, change: Partial<OpenSession> = {}): Ope
     deviceName: `device ${n}`,
     ...change,
   };
+}
+
+/** A share for the holders of a scope, as operators and without an end. */
+export function sampleShare(scope: Scope, change: Partial<Share> = {}): Share {
+  return { scope, role: 'operator', sharedAt: NOON, sharedBy: 'issuer|ada', ...change };
+}
+
+/** What is known at the first login of the n-th user, at {@link NOON} + n; ids rise with n. */
+export function sampleLogin(n: number, change: Partial<UserLogin> = {}): UserLogin {
+  const email = `user-${n}@example.com`;
+  const id = `issuer|${n.toString().padStart(8, '0')}`;
+  return { id, label: email, email, provider: 'oidc', claims: [{ scope: ACME, role: 'viewer' }], at: NOON + n, ...change };
+}
+
+/** The n-th user, as the store knows it after that login. */
+export function sampleUser(n: number, change: Partial<User> = {}): User {
+  const { at, ...login } = sampleLogin(n);
+  return { ...login, createdAt: at, lastSeenAt: at, revision: 1, ...change };
+}
+
+/** The organisation of {@link ACME}. */
+export function sampleOrganisation(change: Partial<Organisation> = {}): Organisation {
+  return { id: ACME_ID, name: 'Acme, Inc.', createdAt: NOON, createdBy: 'issuer|ada', revision: 1, ...change };
+}
+
+/** The n-th member of {@link ACME}, a viewer; addresses rise with n. */
+export function sampleMembership(n: number, change: Partial<Membership> = {}): Membership {
+  const email = `member-${n.toString().padStart(8, '0')}@example.com`;
+  return { org: ACME_ID, email, role: 'viewer', addedAt: NOON + n, addedBy: 'issuer|ada', ...change };
 }
 
 /** A chain of audit records, one for each change, that goes on after `head`. */

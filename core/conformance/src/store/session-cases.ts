@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import { count, race } from './expectations.ts';
-import { ACME, ADA, BOB, idOf, sampleSession } from './samples.ts';
+import { ACME, ADA, BOB, idOf, sampleDevice, sampleSession, sampleShare } from './samples.ts';
 import type { StoreCase } from './store-case.ts';
 
 const ALL = { limit: 500 };
@@ -51,6 +51,31 @@ export const sessionCases: readonly StoreCase[] = [
       assert.deepEqual(ids(await store.sessions.list({}, ALL, [])), []);
       assert.deepEqual(ids(await store.sessions.list({ deviceId: idOf(8) }, ALL, SYSTEM_SCOPE)), [idOf(1), idOf(2)]);
       assert.deepEqual(ids(await store.sessions.list({ deviceId: idOf(8) }, ALL, [ACME])), [idOf(1)]);
+    },
+  },
+  {
+    name: 'sessions: those of a device are seen by whom it is shared with as long as it is, each once',
+    async run({ store }) {
+      await store.devices.insert(sampleDevice(1, { shares: [sampleShare(BOB), sampleShare(ACME, { until: 1 })] }));
+      await store.devices.insert(sampleDevice(2));
+      for (const [n, device] of [
+        [1, 1],
+        [2, 2],
+        [3, 1],
+      ] as const) {
+        await store.sessions.insert(sampleSession(n, { deviceId: idOf(device) }));
+      }
+      for (const caller of [[BOB], [ACME], [ACME, BOB]]) {
+        assert.deepEqual(ids(await store.sessions.list({}, ALL, caller)), [idOf(1), idOf(3)]);
+        assert.deepEqual(ids(await store.sessions.list({ deviceId: idOf(1) }, ALL, caller)), [idOf(1), idOf(3)]);
+        assert.deepEqual(ids(await store.sessions.list({ deviceId: idOf(2) }, ALL, caller)), []);
+        assert.deepStrictEqual(await store.sessions.get(idOf(1), caller), sampleSession(1));
+        assert.equal(await store.sessions.get(idOf(2), caller), null);
+      }
+      assert.deepEqual(ids(await store.sessions.list({}, ALL, [BOB, ADA])), [idOf(1), idOf(2), idOf(3)]);
+      await store.devices.update(idOf(1), { shares: [] }, 1, [ADA]);
+      assert.deepEqual(ids(await store.sessions.list({}, ALL, [BOB])), []);
+      assert.equal(await store.sessions.get(idOf(1), [BOB]), null);
     },
   },
   {

@@ -2,7 +2,25 @@ import assert from 'node:assert/strict';
 import type { DeviceFacts, Store } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import { count, race } from './expectations.ts';
-import { ADA, idOf, keyIdOf, NOON, plain, sampleDevice, sampleKey, sampleRecords, sampleRegistration, sampleSession } from './samples.ts';
+import {
+  ACME,
+  ACME_ID,
+  ADA,
+  BOB,
+  idOf,
+  keyIdOf,
+  NOON,
+  plain,
+  sampleDevice,
+  sampleKey,
+  sampleLogin,
+  sampleMembership,
+  sampleOrganisation,
+  sampleRecords,
+  sampleRegistration,
+  sampleSession,
+  sampleShare,
+} from './samples.ts';
 import type { StoreCase } from './store-case.ts';
 
 const TEXTS = [
@@ -35,7 +53,7 @@ export const wholeStoreCases: readonly StoreCase[] = [
       assert.deepStrictEqual(await everything(store), before);
       await store.audit.append(sampleRecords(plain(1), await store.audit.head()));
       await store.keys.revoke(keyIdOf(1), REVOKED, [ADA]);
-      assert.equal(await store.revocations.last(), 2);
+      assert.equal(await store.revocations.last(), 5);
     },
   },
   {
@@ -117,6 +135,12 @@ export const wholeStoreCases: readonly StoreCase[] = [
       assert.equal(count(await race(20, (n) => on(n).keys.spend(keyIdOf(1))), true), 3);
       const appended = await race(20, (n) => on(n).audit.append(sampleRecords([{ action: `try.${n}` }])));
       assert.deepEqual([count(appended, undefined), count(appended, 'store_conflict')], [1, 19]);
+      await on(0).users.note(sampleLogin(1));
+      assert.equal(count(await race(20, (n) => on(n).users.disable(sampleLogin(1).id, 'ada', REVOKED)), true), 1);
+      await on(1).organisations.insert(sampleOrganisation());
+      for (const n of [0, 1]) await on(n).organisations.setMember(sampleMembership(n, { role: 'admin' }), [ACME]);
+      const left = await race(2, (n) => on(n).organisations.removeMember(ACME_ID, sampleMembership(n).email, REVOKED, [ACME]));
+      assert.deepEqual(left.toSorted(), ['done', 'last_admin']);
       assert.equal(count(await race(20, (n) => on(n).meta.compareAndSet('name', null, `${n}`)), true), 1);
     },
   },
@@ -149,15 +173,30 @@ async function fill(store: Store): Promise<unknown> {
   await store.keys.revoke(keyIdOf(2), REVOKED, [ADA]);
   await store.registrations.decide(idOf(1), { state: 'approved', decidedAt: NOON, decidedBy: 'ada' }, [ADA]);
   await store.sessions.remove(idOf(2));
+  await fillPeople(store);
   await store.audit.append(sampleRecords(plain(3)));
   await store.meta.compareAndSet('relay', null, 'id');
   return everything(store);
+}
+
+async function fillPeople(store: Store): Promise<void> {
+  await store.devices.update(idOf(1), { shares: [sampleShare(BOB, { streams: ['shell'], until: NOON })] }, 2, [ADA]);
+  for (const n of [1, 2]) await store.users.note(sampleLogin(n));
+  await store.users.disable(sampleLogin(2).id, 'ada', REVOKED);
+  for (const id of [ACME_ID, 'gone' as typeof ACME_ID]) await store.organisations.insert(sampleOrganisation({ id }));
+  for (const n of [1, 2]) await store.organisations.setMember(sampleMembership(n), [ACME]);
+  await store.organisations.removeMember(ACME_ID, sampleMembership(2).email, REVOKED, [ACME]);
+  await store.organisations.delete('gone' as typeof ACME_ID, REVOKED, SYSTEM_SCOPE);
 }
 
 async function everything(store: Store): Promise<unknown> {
   const page = { limit: 500 };
   return {
     devices: await store.devices.list({}, page, SYSTEM_SCOPE),
+    shared: await store.devices.list({}, page, [BOB]),
+    users: await store.users.list({}, page),
+    organisations: await Promise.all([ACME_ID, 'gone' as typeof ACME_ID].map((id) => store.organisations.get(id, SYSTEM_SCOPE))),
+    members: await store.organisations.listMembers(ACME_ID, page, SYSTEM_SCOPE),
     keys: await store.keys.list({ includeRevoked: true }, page, SYSTEM_SCOPE),
     registrations: await Promise.all([1, 2].map((n) => store.registrations.get(idOf(n), SYSTEM_SCOPE))),
     sessions: await store.sessions.list({}, page, SYSTEM_SCOPE),

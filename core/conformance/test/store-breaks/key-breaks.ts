@@ -17,6 +17,17 @@ export const keyBreaks: readonly Break[] = [
       })),
   },
   {
+    promise: 'keys: one is read back as it was inserted, with revision 1',
+    fault: 'takes one that is not bounded for one of which that is not known',
+    of: (store) =>
+      replace(store, 'keys', (good) => ({
+        get: async (id, caller) => {
+          const key = await good.get(id, caller);
+          return key?.bounded === false ? without(key, 'bounded') : key;
+        },
+      })),
+  },
+  {
     promise: 'keys: one outside the scopes of the caller is answered like one that does not exist',
     fault: 'ignores the caller',
     of: (store) => replace(store, 'keys', (good) => ({ get: (id) => good.get(id, SYSTEM_SCOPE) })),
@@ -44,6 +55,20 @@ export const keyBreaks: readonly Break[] = [
       replace(store, 'keys', (good) => ({
         list: (filter, page, caller) => good.list(filter, page, filter.deviceId === undefined ? caller : SYSTEM_SCOPE),
       })),
+  },
+  {
+    promise: 'keys: they are found by the user they act as, within what the caller may see',
+    fault: 'ignores the caller when a user is named',
+    of: (store) =>
+      replace(store, 'keys', (good) => ({
+        list: (filter, page, caller) => good.list(filter, page, filter.userId === undefined ? caller : SYSTEM_SCOPE),
+      })),
+  },
+  {
+    promise: 'keys: they are found by the user they act as, within what the caller may see',
+    fault: 'ignores the user',
+    of: (store) =>
+      replace(store, 'keys', (good) => ({ list: ({ userId: _, ...filter }, page, caller) => good.list(filter, page, caller) })),
   },
   {
     promise: 'keys: revoked ones are listed only when asked for',

@@ -8,10 +8,7 @@ type Fault = (good: Fetch, page: PageRequest) => Promise<Page<never>>;
 
 /** Places of the lists: how a fault is put into each of them. */
 const LISTS: Readonly<Record<string, (store: Store, fault: Fault) => Store>> = {
-  devices: (store, fault) =>
-    replace(store, 'devices', (good) => ({
-      list: (filter, page, caller) => fault((asked) => good.list(filter, asked, caller) as Promise<Page<never>>, page),
-    })),
+  devices: deviceList,
   registrations: (store, fault) =>
     replace(store, 'registrations', (good) => ({
       listPending: (filter, page, caller) => fault((asked) => good.listPending(filter, asked, caller) as Promise<Page<never>>, page),
@@ -20,13 +17,36 @@ const LISTS: Readonly<Record<string, (store: Store, fault: Fault) => Store>> = {
     replace(store, 'keys', (good) => ({
       list: (filter, page, caller) => fault((asked) => good.list(filter, asked, caller) as Promise<Page<never>>, page),
     })),
-  sessions: (store, fault) =>
-    replace(store, 'sessions', (good) => ({
-      list: (filter, page, caller) => fault((asked) => good.list(filter, asked, caller) as Promise<Page<never>>, page),
+  sessions: sessionList,
+  users: (store, fault) =>
+    replace(store, 'users', (good) => ({
+      list: (filter, page) => fault((asked) => good.list(filter, asked) as Promise<Page<never>>, page),
     })),
+  organisations: (store, fault) =>
+    replace(store, 'organisations', (good) => ({
+      list: (page, caller) => fault((asked) => good.list(asked, caller) as Promise<Page<never>>, page),
+    })),
+  members: (store, fault) =>
+    replace(store, 'organisations', (good) => ({
+      listMembers: (id, page, caller) => fault((asked) => good.listMembers(id, asked, caller) as Promise<Page<never>>, page),
+    })),
+  'devices by owner and shares': deviceList,
+  'sessions by owner and shares': sessionList,
   'audit, oldest first': auditList,
   'audit, newest first': auditList,
 };
+
+function deviceList(store: Store, fault: Fault): Store {
+  return replace(store, 'devices', (good) => ({
+    list: (filter, page, caller) => fault((asked) => good.list(filter, asked, caller) as Promise<Page<never>>, page),
+  }));
+}
+
+function sessionList(store: Store, fault: Fault): Store {
+  return replace(store, 'sessions', (good) => ({
+    list: (filter, page, caller) => fault((asked) => good.list(filter, asked, caller) as Promise<Page<never>>, page),
+  }));
+}
 
 function auditList(store: Store, fault: Fault): Store {
   return replace(store, 'audit', (good) => ({

@@ -33,6 +33,29 @@ export const sessionBreaks: readonly Break[] = [
       })),
   },
   {
+    promise: 'sessions: those of a device are seen by whom it is shared with as long as it is, each once',
+    fault: 'shows them to the owner only',
+    of: (store) =>
+      replace(store, 'sessions', (good) => ({
+        list: async (filter, page, caller) => {
+          const { items, next } = await good.list(filter, page, caller);
+          return { items: items.filter(({ owner }) => caller === SYSTEM_SCOPE || caller.includes(owner)), next };
+        },
+      })),
+  },
+  {
+    promise: 'sessions: those of a device are seen by whom it is shared with as long as it is, each once',
+    fault: 'lists them for each way',
+    of: (store) =>
+      replace(store, 'sessions', (good) => ({
+        list: async (filter, page, caller) => {
+          if (caller === SYSTEM_SCOPE) return good.list(filter, page, caller);
+          const pages = await Promise.all(caller.map((scope) => good.list(filter, page, [scope])));
+          return { items: pages.flatMap(({ items }) => items), next: null };
+        },
+      })),
+  },
+  {
     promise: 'sessions: one is forgotten once, also by many at one time',
     fault: 'looks first and removes later',
     of: (store) =>

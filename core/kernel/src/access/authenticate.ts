@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { type AuthProvider, type Credential, type Principal, TowlineError } from '@towline/contract';
-import { normaliseEmail, userScope } from '@towline/protocol';
+import { type AuthProvider, type Credential, type Log, type Principal, TowlineError } from '@towline/contract';
+import { noteLogin, type SettleParts, settleUser } from './settle.ts';
 
 /** Longest credential that is looked at, characters. Tokens with many groups reach 8 KiB. */
 const MAX_CREDENTIAL = 16_384;
@@ -11,26 +11,58 @@ export interface NamedProvider {
   readonly provider: AuthProvider;
 }
 
+/** Whom a credential proves. */
+export interface Identity {
+  /** As the provider says. */
+  readonly claimed: Principal;
+  /** What that counts for at this moment. */
+  readonly principal: Principal;
+}
+
 /** Judges credentials by the providers of the config, in its order. */
 export interface Authenticator {
-  /** The principal of a request. @throws TowlineError `unauthenticated`, or what the provider that knew it says. */
-  authenticate(headers: IncomingHttpHeaders, signal: AbortSignal): Promise<Principal>;
+  /** Who sent these headers. @throws TowlineError `unauthenticated`, `user_disabled`, or what the provider that knew the credential says. */
+  authenticate(headers: IncomingHttpHeaders, signal: AbortSignal): Promise<Identity>;
 }
 
 /** Makes the chain. A provider that answers `rejected` ends it: nobody is asked after one who knew the credential. */
-export function createAuthenticator(providers: readonly NamedProvider[], adminEmails: readonly string[]): Authenticator {
-  const admins = new Set(adminEmails.map((email) => normaliseEmail(email) ?? email));
+export function createAuthenticator(providers: readonly NamedProvider[], parts: SettleParts & { readonly log: Log }): Authenticator {
+  const note = createNotes(parts);
   return {
     async authenticate(headers, signal) {
       const credential = readCredential(headers);
       if (credential === null) throw new TowlineError('unauthenticated', 'The request carries no credential.');
-      for (const { provider } of providers) {
-        const answer = await provider.authenticate(credential, signal);
-        if (answer.outcome === 'accepted') return withAdmin(answer.principal, admins);
-        if (answer.outcome === 'rejected') throw new TowlineError(answer.code, answer.message);
-      }
-      throw new TowlineError('unauthenticated');
+      const claimed = await ask(providers, credential, signal);
+      const { principal, user } = await settleUser(parts, claimed);
+      await note(claimed, user);
+      return { claimed, principal };
     },
+  };
+}
+
+async function ask(providers: readonly NamedProvider[], credential: Credential, signal: AbortSignal): Promise<Principal> {
+  for (const { provider } of providers) {
+    const answer = await provider.authenticate(credential, signal);
+    if (answer.outcome === 'accepted') return answer.principal;
+    if (answer.outcome === 'rejected') throw new TowlineError(answer.code, answer.message);
+  }
+  throw new TowlineError('unauthenticated');
+}
+
+/** Notes logins beside the requests that tell of them. Only that of a new user is waited for: what is done with it may need the record. */
+function createNotes(
+  parts: SettleParts & { readonly log: Log },
+): (claimed: Principal, user: Parameters<typeof noteLogin>[2]) => Promise<void> {
+  const running = new Set<string>();
+  return async (claimed, user) => {
+    if (user !== null && running.has(claimed.id)) return;
+    const noting = noteLogin(parts, claimed, user);
+    if (noting === null) return;
+    if (user === null) return void (await noting);
+    running.add(claimed.id);
+    noting
+      .catch((error: unknown) => parts.log.error('a login could not be noted', { user: claimed.id, error }))
+      .finally(() => running.delete(claimed.id));
   };
 }
 
@@ -66,11 +98,4 @@ function readBasic(value: string): Credential {
 function checkLength(value: string): string {
   if (value.length > MAX_CREDENTIAL) throw new TowlineError('too_large', 'The credential is too long.');
   return value;
-}
-
-/** Whoever holds an address of `admin_emails`, vouched for by a provider, is a platform admin, unless the key is a limited one. */
-function withAdmin(principal: Principal, admins: ReadonlySet<string>): Principal {
-  if (principal.kind !== 'user' || principal.admin || principal.email === undefined || principal.streams !== undefined) return principal;
-  const wholeUser = principal.scopes.some(({ scope, role }) => scope === userScope(principal.email!) && role === 'admin');
-  return admins.has(principal.email) && wholeUser ? { ...principal, admin: true } : principal;
 }

@@ -15,6 +15,7 @@ import {
 import { actorOf, NOBODY } from '../access/actor.ts';
 import { approveRegistration } from './approve.ts';
 import { hasExpired } from './expiry.ts';
+import { requireLiveOwner } from './live-owner.ts';
 import { APPROVED_LIFE_MS, type EnrolmentParts } from './parts.ts';
 import { createTurns } from './turns.ts';
 
@@ -37,7 +38,8 @@ export interface Requester {
 /**
  * Takes requests to enrol. The same device asking for the same again gets the request it has. With an enrolment key
  * the request is approved at once.
- * @throws TowlineError `invalid_request`, `proof_invalid`, `device_identity`, `registration_limit`, `key_wrong_kind`, `key_spent`.
+ * @throws TowlineError `invalid_request`, `proof_invalid`, `device_identity`, `registration_limit`, `key_wrong_kind`, `key_spent`,
+ * `org_deleted`.
  */
 export type EnrolmentIntake = (request: EnrolmentRequest, requester: Requester) => Promise<Registration>;
 
@@ -62,6 +64,7 @@ async function takeRequest(
   request: EnrolmentRequest,
   { owner, requester }: { owner: Scope; requester: Requester },
 ): Promise<Registration> {
+  await requireLiveOwner(parts.store, owner);
   const known = { owner, earlier: await findEarlier(parts, request.deviceId) };
   await refuseForeignIdentity(parts, request, known);
   const waiting = await waitingRequest(parts, request, known);

@@ -1,5 +1,6 @@
 import type { AuditEvent, Clock, Log, TowlineError } from '@towline/contract';
 import { TokenBucket } from '@towline/link';
+import { ERRORS } from '@towline/protocol';
 import { NOBODY } from '../access/actor.ts';
 
 /** Refusals of one address that are recorded in a second, averaged over a minute: strangers must not fill the trail. */
@@ -38,6 +39,8 @@ export function recordRefusedCredentials(parts: {
     return account;
   };
   return (address, error) => {
+    // What could not be judged was not refused.
+    if (ERRORS[error.code].status >= 500) return;
     const account = accountOf(address);
     if (!account.bucket.take(performance.now())) {
       account.omitted += 1;

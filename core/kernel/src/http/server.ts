@@ -19,7 +19,7 @@ export const STRANGER_DEADLINE_MS = 5_000;
 /** How often the server looks for connections past their deadline, milliseconds; Node's own 30 s would stretch every deadline by as much. */
 const CHECKING_MS = 1_000;
 /** Time for the auth plugins to judge a credential, milliseconds. */
-const AUTHENTICATE_MS = 10_000;
+export const AUTHENTICATE_MS = 10_000;
 
 /** The HTTP edge, typed for zod schemas. */
 export type HttpServer = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
@@ -38,6 +38,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; null on routes for anyone, and on those for enrolment when no credential came. */
     principal: Principal | null;
+    /** The same as the provider gave it, before the store was asked: what lives longer than the request is judged by it again. */
+    claimed: Principal | null;
   }
 }
 
@@ -97,6 +99,12 @@ export function principalOf(request: FastifyRequest): Principal {
   return request.principal;
 }
 
+/** The same as the provider gave it. */
+export function claimedOf(request: FastifyRequest): Principal {
+  if (request.claimed === null) throw new TowlineError('unauthenticated');
+  return request.claimed;
+}
+
 const NEEDED = Object.freeze({
   user: 'the credential of a user',
   device: 'the API key of a device',
@@ -105,16 +113,20 @@ const NEEDED = Object.freeze({
 
 async function decorate(app: HttpServer, { authenticator, onRefused }: HttpSettings): Promise<void> {
   app.decorateRequest('principal', null);
+  app.decorateRequest('claimed', null);
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access ?? 'user';
     refuseRepeated(request);
     if (access === 'anyone' || (access === 'enrolment' && !hasCredential(request))) return;
-    const principal = await authenticator.authenticate(request.headers, AbortSignal.timeout(AUTHENTICATE_MS)).catch((error: unknown) => {
-      if (hasCredential(request)) onRefused(request.ip, toTowlineError(error));
-      throw error;
-    });
+    const { claimed, principal } = await authenticator
+      .authenticate(request.headers, AbortSignal.timeout(AUTHENTICATE_MS))
+      .catch((error: unknown) => {
+        if (hasCredential(request)) onRefused(request.ip, toTowlineError(error));
+        throw error;
+      });
     if (principal.kind !== access) throw new TowlineError('key_wrong_kind', `This needs ${NEEDED[access]}.`);
     request.principal = principal;
+    request.claimed = claimed;
   });
 }
 

@@ -12,9 +12,10 @@ import {
 } from '@towline/contract';
 import { CreditBudget, createLink } from '@towline/link';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { createLinkCredential } from '../links/link-credential.ts';
 import type { AcceptedLink } from '../links/serve-device.ts';
 import { endAtExpiry } from './end-at-expiry.ts';
-import { type HttpServer, principalOf, STRANGER_DEADLINE_MS } from './server.ts';
+import { claimedOf, type HttpServer, STRANGER_DEADLINE_MS } from './server.ts';
 
 /** Bytes by which the receive windows of all links together may have grown. */
 const MAX_GROWTH_BYTES = 268_435_456;
@@ -81,7 +82,7 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): LinkEntrance
     if (arrival === undefined || chosen === undefined) throw notForRequests();
     requireServing(parts);
     refuseForeignOrigin(request);
-    const principal = principalOf(request);
+    const principal = claimedOf(request);
     // Whoever hung up while its credential was judged has told so already, and would be counted for ever.
     if (arrival.socket.destroyed) {
       noteGone(parts, request);
@@ -101,9 +102,10 @@ export function linkUpgrades(app: HttpServer, parts: UpgradeParts): LinkEntrance
       keepUntilClosed(links, link);
       // In the meantime the relay may have begun to take leave of its links.
       if (!parts.serving()) void link.close('unavailable', STOPPING);
-      endAtExpiry(link, principal);
+      const credential = createLinkCredential(principal);
+      endAtExpiry(link, credential);
       // Not awaited: the request ends here, the link goes on by itself. Serving never rejects.
-      void serve({ link, principal, peer: arrival.made?.peer ?? peerOf(request), transport: chosen.transport });
+      void serve({ link, credential, peer: arrival.made?.peer ?? peerOf(request), transport: chosen.transport });
     } catch (error) {
       const fault = toTowlineError(error);
       if (fault.code === 'link_lost') noteGone(parts, request);

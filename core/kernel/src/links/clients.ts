@@ -1,9 +1,10 @@
-import type { Link, Principal } from '@towline/contract';
+import type { Link } from '@towline/contract';
 import type { ErrorCode } from '@towline/protocol';
+import type { LinkCredential } from './link-credential.ts';
 
 /** A client's live connection. */
 export interface ClientLink {
-  readonly principal: Principal;
+  readonly credential: LinkCredential;
   readonly link: Link;
   readonly transport: string;
   readonly address: string;

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { type ByteStream, type Clock, type Log, TowlineError, toTowlineError } from '@towline/contract';
 import { type ControlChannel, createControlChannel, watchLiveness } from '@towline/link';
 import {
@@ -6,13 +7,16 @@ import {
   CONTROL_PROTOCOL,
   clientToRelay,
   decodeJson,
+  defined,
   MAX_OPEN_MESSAGE,
   PROTOCOL_LEVEL,
   type RelayToClient,
   relayToClient,
 } from '@towline/protocol';
+import type { Identity } from '../access/authenticate.ts';
 import type { ClientLink, ClientRegistry } from './clients.ts';
 import { endWithControl } from './end-with-control.ts';
+import { createRenewal } from './renewal.ts';
 import type { AcceptedLink } from './serve-device.ts';
 
 /** What serving clients works with. */
@@ -20,6 +24,10 @@ export interface ClientServing {
   readonly clients: ClientRegistry;
   /** Whether the credential that the link came with still stands. @throws TowlineError when not. */
   readonly recheck: (accepted: AcceptedLink) => Promise<void>;
+  /** Judges a credential that came over a link, as one in the headers of a request. @throws TowlineError as the chain does. */
+  readonly authenticate: (headers: IncomingHttpHeaders, accepted: AcceptedLink) => Promise<Identity>;
+  /** Judges anew the sessions of a link after its credential was renewed. */
+  readonly afterRenewal: (accepted: AcceptedLink) => Promise<void>;
   /** Serves a stream that is not the control stream. */
   readonly serveStream: (stream: ByteStream, accepted: AcceptedLink) => Promise<void>;
   readonly clock: Clock;
@@ -30,10 +38,10 @@ type ClientControl = ControlChannel<RelayToClient, ClientToRelay>;
 
 /** Serves a client's link until it is over. Never rejects. */
 export async function serveClient(parts: ClientServing, accepted: AcceptedLink): Promise<void> {
-  const { link, principal, peer, transport } = accepted;
+  const { link, credential, peer, transport } = accepted;
   const control = createDeferred<ClientControl>();
   const clientLink: ClientLink = {
-    principal,
+    credential,
     link,
     transport,
     address: peer.address,
@@ -49,13 +57,17 @@ export async function serveClient(parts: ClientServing, accepted: AcceptedLink):
     await parts.recheck(accepted);
     const channel = await withDeadline(control.promise);
     endWithControl(link, channel);
+    const renew = createRenewal(parts, accepted, { channel, dismiss: clientLink.dismiss });
+    channel.onMessage((message) => {
+      if (message.type === 'credential') renew(message);
+    });
     const stop = watchLiveness(link, channel);
     await link.closed;
     stop();
   } catch (thrown) {
     const error = toTowlineError(thrown);
     parts.log.warn('a client was not served', {
-      principal: principal.label,
+      principal: credential.claimed.label,
       address: peer.address,
       code: error.code,
       detail: error.detail,
@@ -102,11 +114,13 @@ function takeStream(parts: ClientServing, taking: Taking, stream: ByteStream): v
     .next(AbortSignal.timeout(AUTHENTICATION_DEADLINE_MS))
     .then((hello) => {
       if (hello.type !== 'hello') throw new TowlineError('protocol_error', 'The client sent something else than its hello.');
+      const { claimed } = accepted.credential;
       channel.send({
         type: 'welcome',
         level: PROTOCOL_LEVEL,
         time_ms: parts.clock.now(),
-        principal: accepted.principal.label.slice(0, 320),
+        principal: claimed.label.slice(0, 320),
+        ...defined({ expires_at_ms: claimed.expiresAt }),
       });
       control.resolve(channel);
     })

@@ -5,7 +5,6 @@ import {
   type LinkEnd,
   type Log,
   type PeerAddress,
-  type Principal,
   type Store,
   TowlineError,
   toTowlineError,
@@ -26,7 +25,9 @@ import { type ProvenDevice, proveDevice } from './device-handshake.ts';
 import { endWithControl } from './end-with-control.ts';
 import { giveWay } from './give-way.ts';
 import { createJournalIntake, type JournalIntake } from './journal-intake.ts';
+import type { LinkCredential } from './link-credential.ts';
 import type { DeviceLine, DeviceLink, DeviceRegistry } from './registry.ts';
+import type { ReportedSessions } from './reported-sessions.ts';
 import { createTurns, type Turns } from './turns.ts';
 
 /** How often a device is told the relay's time, milliseconds: clocks that drift 50 parts in a million differ by 0.2 s then. */
@@ -42,6 +43,8 @@ export interface DeviceServing {
   readonly grantKeys: () => readonly GrantKeyRecord[];
   /** Sessions that this relay carries now, by their ids. */
   readonly joined: ReadonlyMap<string, unknown>;
+  /** Judges anew the sessions that a device brings with it. */
+  readonly reported: ReportedSessions;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -49,33 +52,38 @@ export interface DeviceServing {
 /** A link whose request was authenticated. */
 export interface AcceptedLink {
   readonly link: Link;
-  readonly principal: Principal;
+  readonly credential: LinkCredential;
   readonly peer: PeerAddress;
   readonly transport: string;
 }
 
 /** Serves a device's link until it is over. Never rejects: what goes wrong is told to the device and logged. */
 export async function serveDevice(parts: DeviceServing, accepted: AcceptedLink): Promise<void> {
+  const { link, credential, peer } = accepted;
   try {
-    const proven = await proveDevice(accepted.link, accepted.principal, { relayId: parts.relayId, devices: parts.store.devices });
+    const proven = await proveDevice(link, credential.claimed, { relayId: parts.relayId, devices: parts.store.devices });
     if (proven === null) return noteLeft(parts, accepted);
     await serveProven(parts, accepted, proven);
   } catch (thrown) {
     const error = toTowlineError(thrown);
     parts.log.warn('a device was not let in', {
-      device: accepted.principal.deviceId,
-      address: accepted.peer.address,
+      device: credential.claimed.deviceId,
+      address: peer.address,
       code: error.code,
       detail: error.detail,
     });
     await recordRefusal(parts, accepted, error);
-    await accepted.link.close(error.code, error.message);
+    await link.close(error.code, error.message);
   }
 }
 
 /** Nothing was refused, so the trail has nothing of it. */
-function noteLeft({ log }: DeviceServing, { principal, peer, transport }: AcceptedLink): void {
-  log.info('a link was over before its device had proved itself', { device: principal.deviceId, address: peer.address, transport });
+function noteLeft({ log }: DeviceServing, { credential, peer, transport }: AcceptedLink): void {
+  log.info('a link was over before its device had proved itself', {
+    device: credential.claimed.deviceId,
+    address: peer.address,
+    transport,
+  });
 }
 
 async function serveProven(parts: DeviceServing, accepted: AcceptedLink, proven: ProvenDevice): Promise<void> {
@@ -91,6 +99,7 @@ async function serveProven(parts: DeviceServing, accepted: AcceptedLink, proven:
       address: deviceLink.address,
       transport: deviceLink.transport,
     });
+    parts.reported(deviceLink, proven.proof.sessions);
     const lost = scheduleLost(parts, deviceLink, new Set(proven.proof.sessions));
     const stopWatching = watchLiveness(accepted.link, control);
     const telling = setInterval(() => deviceLink.send({ type: 'time', time_ms: deviceLink.timeMs() }), TELL_TIME_EVERY_MS);
@@ -127,12 +136,12 @@ async function noteLastSeen({ registry, store, clock }: DeviceServing, { device,
 }
 
 function createDeviceLink(
-  { link, principal, peer, transport }: AcceptedLink,
+  { link, credential, peer, transport }: AcceptedLink,
   { device, control, proof, nonce }: ProvenDevice,
   since: number,
 ): DeviceLink {
   const beganMs = performance.now();
-  const { keyId = '' } = principal;
+  const { keyId = '' } = credential.claimed;
   return {
     device,
     keyId,
@@ -246,7 +255,8 @@ function settleRotation(parts: DeviceServing, deviceLink: DeviceLink, keyId: str
     .catch((error: unknown) => parts.log.error('a rotated key could not be settled', { device: deviceLink.device.id, error }));
 }
 
-async function recordRefusal(parts: DeviceServing, { principal, peer }: AcceptedLink, error: TowlineError): Promise<void> {
+async function recordRefusal(parts: DeviceServing, { credential, peer }: AcceptedLink, error: TowlineError): Promise<void> {
+  const principal = credential.claimed;
   const record = async () => {
     const device = principal.deviceId === undefined ? null : await parts.store.devices.get(principal.deviceId, SYSTEM_SCOPE);
     await parts.audit({

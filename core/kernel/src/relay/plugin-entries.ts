@@ -37,7 +37,8 @@ function lineOf(config: RelayConfig, path: readonly (string | number)[]): number
   return config.faultAt(path, '').line;
 }
 
-function placeOf(config: RelayConfig, line: number | undefined): { readonly at?: ConfigPlace } {
+/** A place in the file of a config, where there is one. */
+export function placeOf(config: RelayConfig, line: number | undefined): { readonly at?: ConfigPlace } {
   if (config.file === undefined) return {};
   return { at: line === undefined ? { file: config.file } : { file: config.file, line } };
 }

@@ -4,6 +4,8 @@ import { acquireProcessLock } from '@towline/config/process-lock';
 import type { RelayConfig } from '@towline/config/relay';
 import type { Clock, TowlineError } from '@towline/contract';
 import { OPERATOR } from '../access/actor.ts';
+import { requireOwnDomains } from '../access/email-domains.ts';
+import { adminSet } from '../access/settle.ts';
 import { createAuditPipeline } from '../audit/index.ts';
 import { type CertificateHolder, openCertificates } from '../certificates/certificate-holder.ts';
 import { createDisposalStack, type DisposalStack } from '../disposal.ts';
@@ -17,7 +19,9 @@ import { watchRevocations } from '../links/revocation-watch.ts';
 import type { RelayLog } from '../log.ts';
 import { createRelayMetrics } from '../metrics/relay-metrics.ts';
 import { type PluginSources, resolvePlugins } from '../plugins/index.ts';
+import type { StreamHandlers } from '../sessions/judge-again.ts';
 import { createSessionLedger } from '../sessions/ledger.ts';
+import { createLiveAccess } from '../sessions/live-access.ts';
 import { createTransportListeners, type TransportListeners } from '../transports/listeners.ts';
 import { openDataFolder } from './data-folder.ts';
 import { writeFirstAdminKey } from './first-admin.ts';
@@ -25,7 +29,7 @@ import { startHousekeeping } from './housekeeping.ts';
 import { isAnyAddress } from './listen.ts';
 import { type EdgeParts, openEdge } from './open-edge.ts';
 import { openToPeers } from './open-to-peers.ts';
-import { pluginEntries, pluginSources } from './plugin-entries.ts';
+import { placeOf, pluginEntries, pluginSources } from './plugin-entries.ts';
 
 /** Once a day certificates are looked at, milliseconds: a leaf of our own is renewed thirty days before its end. */
 const CERTIFICATES_EVERY_MS = 86_400_000;
@@ -71,12 +75,14 @@ export async function startRelay(settings: RelaySettings): Promise<RunningRelay>
 
 async function start(settings: RelaySettings, disposal: DisposalStack): Promise<RunningRelay> {
   const { config, clock, log, signal } = settings;
+  for (const warning of config.warnings) log.warn(warning);
   const resolved = await resolvePlugins(pluginEntries(config), pluginSources(config, settings.distribution));
   await openDataFolder(config.dataDir);
   const lock = await acquireProcessLock(join(config.dataDir, 'relay.lock'));
   disposal.add('the lock of the data folder', () => lock[Symbol.asyncDispose]());
   const plugins = await startPlugins(resolved, { log, clock, dataDir: config.dataDir, baseDir: config.baseDir, signal });
   disposal.add('the plugins', () => plugins[Symbol.asyncDispose]());
+  requireOwnDomains(plugins.providers.map((each, index) => ({ ...each, ...placeOf(config, config.auth[index]?.line) })));
   const { store } = plugins;
   const pipeline = createAuditPipeline({ store: store.audit, sinks: plugins.sinks, clock, log });
   disposal.add('the audit pipeline', () => pipeline[Symbol.asyncDispose]());
@@ -94,7 +100,10 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
   disposal.add('the metrics', () => metrics[Symbol.dispose]());
   const ledger = createSessionLedger({ store, announce: (event) => pipeline.write(event), audit, clock, log });
   const grants = await openGrantRing(store.meta, config.forwardSecrets, registry);
-  const watch = await watchRevocations({ revocations: store.revocations, registry, clients, log, alsoLook: () => grants.look() });
+  const settling = { store, admins: adminSet(config.adminEmails), clock };
+  const handlers: StreamHandlers = new Map(plugins.streams.map((each) => [each.handler.protocol, each]));
+  const access = createLiveAccess({ store, settling, handlers, registry, log });
+  const watch = await watchRevocations({ store, registry, clients, access, audit, clock, log, alsoLook: () => grants.look() });
   disposal.add('the watch on revocations', () => watch[Symbol.asyncDispose]());
   const housekeeping = startHousekeeping({ store, ledger, registry, clock, log });
   disposal.add('housekeeping', () => housekeeping[Symbol.asyncDispose]());
@@ -116,6 +125,9 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
     ledger,
     watch,
     joined,
+    settling,
+    handlers,
+    access,
     listeners,
     metrics,
     tls,

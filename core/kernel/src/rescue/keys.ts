@@ -2,6 +2,9 @@ import { type ApiKey, type AuditEvent, type Clock, type Role, type Store, Towlin
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import { createApiKeyText, defined, type KeyId, normaliseEmail, parseScope, type Scope, userScope } from '@towline/protocol';
 import { OPERATOR } from '../access/actor.ts';
+import { revokeFoundKey } from '../keys/revoke.ts';
+import { OPERATOR_SCOPE } from '../people/operator-scope.ts';
+import { allPages } from '../people/pages.ts';
 
 /** What the rescue commands work with: the store itself, beside a running relay or without one. */
 export interface RescueParts {
@@ -28,9 +31,6 @@ export interface CreatedKey {
   readonly id: KeyId;
   readonly key: string;
 }
-
-/** The scope under which admin keys without an e-mail address are listed. */
-const OPERATOR_SCOPE = 'org:operator' as Scope;
 
 /** Creates a key of a user, a platform admin, or for enrolling. @throws TowlineError `usage`. */
 export async function createKey({ store, audit, clock }: RescueParts, spec: KeySpec): Promise<CreatedKey> {
@@ -61,35 +61,16 @@ export async function createKey({ store, audit, clock }: RescueParts, spec: KeyS
 /** All keys, those of devices included; revoked ones when asked for. */
 export async function listKeys({ store }: RescueParts, includeRevoked: boolean): Promise<ApiKey[]> {
   const keys: ApiKey[] = [];
-  let cursor: string | null = '';
-  while (cursor !== null) {
-    const page: Awaited<ReturnType<Store['keys']['list']>> = await store.keys.list(
-      { includeRevoked },
-      { limit: 500, ...(cursor === '' ? {} : { cursor }) },
-      SYSTEM_SCOPE,
-    );
-    keys.push(...page.items);
-    cursor = page.next;
-  }
+  for await (const key of allPages((page) => store.keys.list({ includeRevoked }, page, SYSTEM_SCOPE))) keys.push(key);
   return keys;
 }
 
-/** Revokes a key; a running relay closes what lives by it within a second. @throws TowlineError `not_found`. */
-export async function revokeKey({ store, audit, clock }: RescueParts, id: string, reason: string | undefined): Promise<void> {
-  const key = await store.keys.get(id as KeyId, SYSTEM_SCOPE);
+/** Revokes a key; a running relay closes what lives by it within a second. @throws TowlineError `not_found`, `conflict`. */
+export async function revokeKey(parts: RescueParts, id: string, reason: string | undefined): Promise<void> {
+  const key = await parts.store.keys.get(id as KeyId, SYSTEM_SCOPE);
   if (key === null) throw new TowlineError('not_found', `No key has the id ${id}.`, { hint: '`towline-relay keys list` shows all.' });
-  const message = reason === undefined ? 'The API key was revoked.' : `The API key was revoked: ${reason}`;
-  const now = clock.now();
-  if (!(await store.keys.revoke(key.id, { at: now, code: 'key_revoked', message }, SYSTEM_SCOPE)))
-    throw new TowlineError('conflict', 'The key was revoked before.');
-  await audit({
-    at: now,
-    action: 'key.revoked',
-    actor: OPERATOR,
-    owner: key.owner,
-    outcome: 'ok',
-    detail: { key: key.id, name: key.name, ...defined({ reason }) },
-  });
+  const revoked = await revokeFoundKey(parts, key, { actor: OPERATOR, ...defined({ reason }) });
+  if (!revoked) throw new TowlineError('conflict', 'The key was revoked before.');
 }
 
 type Holder = Pick<ApiKey, 'kind' | 'name' | 'owner' | 'admin' | 'scopes'> & Pick<Partial<ApiKey>, 'userId' | 'email' | 'remaining'>;

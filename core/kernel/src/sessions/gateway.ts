@@ -3,8 +3,11 @@ import { joinStreams } from '@towline/link';
 import { frameMessage, type OpenAnswer, openAnswer, refusalError, refuse } from '@towline/protocol';
 import type { GrantRing } from '../grants/ring.ts';
 import type { DeviceLink } from '../links/registry.ts';
+import { type CarriedSession, endCarried } from './carried.ts';
 import { type JudgedOpening, type JudgeParts, judgeOpening, type Opener } from './judge-opening.ts';
 import { JOURNAL_GRACE_MS, type SessionLedger } from './ledger.ts';
+import { type SessionLimits, watchLimits } from './limits.ts';
+import type { LiveAccess } from './live-access.ts';
 import { openOnDevice, readAnswer } from './open-on-device.ts';
 
 /** Reasons after which a device does not come back to report. */
@@ -15,6 +18,8 @@ export interface GatewayParts extends JudgeParts {
   readonly ledger: SessionLedger;
   /** How to break the streams of each session that this relay carries, by its id: from their opening on, until both are over. */
   readonly joined: Map<string, (error: TowlineError) => void>;
+  readonly access: LiveAccess;
+  readonly limits: SessionLimits;
   readonly grants: () => GrantRing;
   readonly log: Log;
 }
@@ -25,13 +30,14 @@ export interface GatewayParts extends JudgeParts {
  */
 export async function serveOpening(parts: GatewayParts, stream: ByteStream, opener: Opener): Promise<void> {
   try {
-    const judged = await parts.guard.judge(opener.principal.id, async () => {
+    const { round } = parts.access;
+    const judged = await parts.guard.judge(opener.credential.claimed.id, async () => {
       const allowed = await judgeOpening(parts, stream, opener);
       requireClient(stream);
       await parts.ledger.open(allowed.session);
       return allowed;
     });
-    await carryOut(parts, stream, { judged, opener });
+    await carryOut(parts, stream, { judged, opener, round });
   } catch (thrown) {
     const error = toTowlineError(thrown);
     // What a device refused with is its own affair, and not a fault of this relay.
@@ -46,16 +52,19 @@ export async function serveOpening(parts: GatewayParts, stream: ByteStream, open
 async function carryOut(
   parts: GatewayParts,
   stream: ByteStream,
-  { judged, opener }: { judged: JudgedOpening; opener: Opener },
+  { judged, opener, round }: { judged: JudgedOpening; opener: Opener; round: number },
 ): Promise<void> {
   // In the turn in which the stream is opened on it.
   const link = parts.registry.get(judged.device.id);
-  const deviceStream = await begin(parts, stream, { judged, opener });
-  const { id } = judged.session;
-  parts.joined.set(id, (error) => deviceStream.destroy(error));
+  const deviceStream = await begin(parts, stream, judged);
+  const { session, principal } = judged;
+  const carried: CarriedSession = { session, opener, principal, destroy: (error) => void deviceStream.destroy(error) };
+  parts.joined.set(session.id, carried.destroy);
+  const forget = parts.access.watch(carried, round);
   try {
     await passAnswer(parts, { stream, deviceStream }, judged);
-    const end = await joinStreams(stream, deviceStream, { explain: deviceSide });
+    const stop = watchLimits([stream, deviceStream], parts.limits, (error) => endCarried(parts.registry, carried, error));
+    const end = await joinStreams(stream, deviceStream, { explain: deviceSide }).finally(stop);
     settle(parts, { judged, link }, end.error);
   } catch (thrown) {
     const error = toTowlineError(thrown);
@@ -64,19 +73,16 @@ async function carryOut(
     settle(parts, { judged, link }, error);
     throw error;
   } finally {
-    parts.joined.delete(id);
+    parts.joined.delete(session.id);
+    forget();
   }
 }
 
 /** Opens the stream on the device; it ends, for the same reason, when that of the client does. */
-async function begin(
-  parts: GatewayParts,
-  stream: ByteStream,
-  { judged, opener }: { judged: JudgedOpening; opener: Opener },
-): Promise<ByteStream> {
+async function begin(parts: GatewayParts, stream: ByteStream, judged: JudgedOpening): Promise<ByteStream> {
   try {
     requireClient(stream);
-    const deviceStream = openOnDevice(parts, judged, opener);
+    const deviceStream = openOnDevice(parts, judged);
     const leave = () => deviceStream.destroy(stream.errored ? toTowlineError(stream.errored) : new TowlineError('cancelled'));
     stream.once('close', leave);
     deviceStream.once('close', () => stream.off('close', leave));

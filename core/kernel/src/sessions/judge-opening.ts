@@ -6,17 +6,19 @@ import {
   type OpenSession,
   type Principal,
   type Store,
-  type StreamHandler,
   TowlineError,
   toTowlineError,
 } from '@towline/contract';
 import { type ClientOpen, clientOpen, type JsonObject, type SessionId } from '@towline/protocol';
 import { actorOf } from '../access/actor.ts';
 import { findDevice } from '../access/find-device.ts';
-import { callerOf, requireRole, requireStream } from '../access/roles.ts';
+import { callerOf, requireStream } from '../access/roles.ts';
+import { type SettleParts, settle } from '../access/settle.ts';
+import type { LinkCredential } from '../links/link-credential.ts';
 import type { DeviceRegistry } from '../links/registry.ts';
 import { maskApiKeys } from '../redaction.ts';
 import { checkBody } from './check-body.ts';
+import type { StreamHandlers } from './judge-again.ts';
 import type { OpeningGuard } from './opening-guard.ts';
 
 /** What judging works with. */
@@ -24,21 +26,23 @@ export interface JudgeParts {
   readonly store: Store;
   readonly registry: DeviceRegistry;
   readonly audit: (event: AuditEvent) => Promise<void>;
-  /** Started stream plugins by protocol. */
-  readonly handlers: ReadonlyMap<string, { readonly name: string; readonly handler: StreamHandler }>;
+  readonly settling: SettleParts;
+  readonly handlers: StreamHandlers;
   readonly guard: OpeningGuard;
   readonly clock: Clock;
 }
 
-/** Who opens a stream, and from where. */
+/** By whose credential a stream is opened, and from where. */
 export interface Opener {
-  readonly principal: Principal;
+  readonly credential: LinkCredential;
   readonly address: string;
 }
 
 /** An opening that may be put to the device. */
 export interface JudgedOpening {
   readonly open: ClientOpen;
+  /** What the credential counted for. */
+  readonly principal: Principal;
   readonly device: Device;
   /** What the device is asked. */
   readonly body: JsonObject;
@@ -53,7 +57,7 @@ export async function judgeOpening(parts: JudgeParts, stream: ByteStream, opener
     return await judge(parts, { open, opener, seen });
   } catch (thrown) {
     const error = toTowlineError(thrown);
-    const admitted = parts.guard.admitRefusal(opener.principal.id);
+    const admitted = parts.guard.admitRefusal(opener.credential.claimed.id);
     if (admitted !== null) await recordRefusal(parts, { open, device: seen.device, opener, error, ...admitted });
     throw error;
   }
@@ -66,15 +70,13 @@ interface Judging {
   readonly seen: { device: Device | null };
 }
 
-async function judge({ store, registry, handlers, clock }: JudgeParts, { open, opener, seen }: Judging): Promise<JudgedOpening> {
-  const { principal } = opener;
-  if (principal.expiresAt !== undefined && principal.expiresAt <= clock.now()) throw new TowlineError('key_expired');
+async function judge({ store, registry, handlers, settling, clock }: JudgeParts, { open, opener, seen }: Judging): Promise<JudgedOpening> {
+  const principal = await settle(settling, opener.credential.claimed);
   const found = handlers.get(open.protocol);
   if (found === undefined) throw new TowlineError('stream_not_offered');
-  requireStream(principal, found.name);
   const device = await findDevice(store.devices, open.device, callerOf(principal));
   seen.device = device;
-  requireRole(principal, device.owner, found.handler.right);
+  requireStream(principal, device, { stream: found.name, role: found.handler.right, now: clock.now() });
   if (open.resume !== undefined) throw new TowlineError('not_found', 'The session is not known any more.');
   const prepared = found.handler.prepare(await checkBody(found.handler.body, open.body), { principal, device });
   if (registry.get(device.id) === null) throw new TowlineError('device_offline', `The device ${device.name} is offline.`);
@@ -90,7 +92,7 @@ async function judge({ store, registry, handlers, clock }: JudgeParts, { open, o
     // A key that somebody pasted into a command must not stay in the books.
     detail: JSON.parse(maskApiKeys(JSON.stringify(prepared.audit))) as JsonObject,
   };
-  return { open, device, body: prepared.body, session };
+  return { open, principal, device, body: prepared.body, session };
 }
 
 async function recordRefusal(
@@ -106,7 +108,7 @@ async function recordRefusal(
   await audit({
     at: clock.now(),
     action: 'session.refused',
-    actor: actorOf(opener.principal),
+    actor: actorOf(opener.credential.claimed),
     address: opener.address,
     ...(device === null ? {} : { device: { id: device.id, name: device.name }, owner: device.owner }),
     session: open.session as SessionId,

@@ -13,7 +13,7 @@ import {
 } from '@towline/protocol';
 import type { GrantRing } from '../grants/ring.ts';
 import type { DeviceRegistry } from '../links/registry.ts';
-import type { JudgedOpening, Opener } from './judge-opening.ts';
+import type { JudgedOpening } from './judge-opening.ts';
 
 /** How long a device may take to answer an opening, milliseconds: a slow device that loads a program. */
 const ANSWER_DEADLINE_MS = 30_000;
@@ -21,8 +21,7 @@ const ANSWER_DEADLINE_MS = 30_000;
 /** Opens the stream on the device, with the grant for exactly this message on exactly this link. @throws TowlineError `device_offline`. */
 export function openOnDevice(
   { registry, grants }: { readonly registry: DeviceRegistry; readonly grants: () => GrantRing },
-  { open, device, body }: JudgedOpening,
-  { principal }: Opener,
+  { open, principal, device, body }: JudgedOpening,
 ): ByteStream {
   const deviceLink = registry.get(device.id);
   if (deviceLink === null) throw new TowlineError('device_offline', `The device ${device.name} is offline.`);

@@ -80,6 +80,57 @@ export const ERRORS = {
     hint: 'Create another with `towline-relay keys create --enrol`.',
   },
 
+  user_disabled: {
+    status: 403,
+    wire: 26,
+    exit: 3,
+    text: 'Your account is disabled on this relay.',
+    hint: 'Ask an admin of the relay.',
+  },
+  token_invalid: {
+    status: 401,
+    wire: 27,
+    exit: 3,
+    text: 'The token was not issued for this relay, or is damaged.',
+    hint: 'Run `towline login` again.',
+  },
+  token_expired: { status: 401, wire: 28, exit: 3, text: 'The login has expired.', hint: 'Run `towline login` again.' },
+  provider_unavailable: {
+    status: 503,
+    wire: 29,
+    exit: 1,
+    text: 'The identity provider cannot be reached.',
+    hint: 'Try again in a moment; an API key works meanwhile.',
+  },
+  last_admin: {
+    status: 409,
+    wire: 30,
+    exit: 1,
+    text: 'The organisation would have no admin left.',
+    hint: 'Make somebody else admin of it first, or delete it.',
+  },
+  access_ended: {
+    status: 403,
+    wire: 31,
+    exit: 3,
+    text: 'Your access to the device has ended.',
+    hint: 'Ask an admin of the device or its organisation.',
+  },
+  org_deleted: {
+    status: 410,
+    wire: 32,
+    exit: 4,
+    text: 'The organisation was deleted. Its id is not given again.',
+    hint: 'Choose another organisation.',
+  },
+  login_denied: {
+    status: 403,
+    wire: 33,
+    exit: 3,
+    text: 'The login was refused at the identity provider.',
+    hint: 'Run `towline login` again, and confirm the code there.',
+  },
+
   // Devices and enrolment
   device_offline: {
     status: 503,
@@ -224,6 +275,21 @@ export const ERRORS = {
     exit: 1,
     text: 'The program could not be started on the device.',
     hint: 'Check the shell and home folder of the user it runs as.',
+  },
+
+  session_idle: {
+    status: 403,
+    wire: 78,
+    exit: 1,
+    text: 'The session was idle for longer than the relay allows.',
+    hint: 'Open another one.',
+  },
+  session_too_long: {
+    status: 403,
+    wire: 79,
+    exit: 1,
+    text: 'The session has lasted as long as the relay allows.',
+    hint: 'Open another one.',
   },
 
   // Reaching the relay

@@ -12,6 +12,7 @@ export async function checkCommand(options: LocationOptions): Promise<void> {
     `data       ${config.dataDir}`,
     `listens on ${host} port ${port}${tls.enabled ? ` with TLS (${tls.certFile ?? 'self-made certificate'})` : ' without TLS'}`,
     ...(publicUrl === undefined ? [] : [`public     ${publicUrl}`]),
+    ...config.warnings.map((warning) => `warning    ${warning}`),
     ...plugins.map((plugin) => `${plugin.kind.padEnd(10)} ${plugin.name} (${plugin.package.name} ${plugin.package.version})`),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -1,6 +1,6 @@
-import type { ApiKey, KeyKind, Page, PageRequest, Revocation } from '@towline/contract';
+import type { ApiKey, KeyKind, Page, PageRequest, Revocation, RevocationNotice } from '@towline/contract';
 import type { WireCaller } from '../wire-caller.ts';
-import { fetchPage } from './page-query.ts';
+import { fetchPage, type PageQuery } from './page-query.ts';
 import { appendRevocation } from './revocations.ts';
 import type { Statements } from './statements.ts';
 import { Table } from './table.ts';
@@ -17,6 +17,8 @@ const table = new Table<ApiKey>('api_key', {
   admin: 'boolean',
   scopes: 'json',
   streams: 'json',
+  devices: 'json',
+  bounded: 'boolean',
   deviceId: 'text',
   remaining: 'integer',
   createdAt: 'integer',
@@ -34,17 +36,14 @@ const KINDS: readonly KeyKind[] = ['user', 'device', 'enrolment'];
 export interface KeyFilter {
   readonly kind?: KeyKind;
   readonly deviceId?: string;
+  readonly userId?: string;
   readonly includeRevoked?: boolean;
 }
 
 /** Look-ups of API keys. */
 export function keyReads(statements: Statements) {
   return {
-    'keys.get': (id: string, caller: WireCaller): ApiKey | null => {
-      const visible = visibleTo(caller);
-      const row = statements.get(`SELECT ${table.columnList} FROM api_key WHERE id = ? AND ${visible.sql}`, id, ...visible.values);
-      return row ? table.fromRow(row) : null;
-    },
+    'keys.get': (id: string, caller: WireCaller): ApiKey | null => findKey(statements, id, caller),
 
     'keys.list': (filter: KeyFilter, page: PageRequest, caller: WireCaller): Page<ApiKey> => {
       const base = { list: 'keys', table: table.name, columns: table.columns, id: 'id', order: ['id'] };
@@ -57,7 +56,13 @@ export function keyReads(statements: Statements) {
 /** Changes of API keys. */
 export function keyWrites(statements: Statements) {
   return {
-    'keys.insert': (key: ApiKey): boolean => table.insert(statements, { ...key, revision: 1 }),
+    'keys.insert': (key: ApiKey): boolean => {
+      const inserted = table.insert(statements, { ...key, revision: 1 });
+      for (const { scope } of inserted ? key.scopes : []) {
+        statements.run('INSERT OR IGNORE INTO api_key_scope (scope, key_id) VALUES (?, ?)', scope, key.id);
+      }
+      return inserted;
+    },
 
     'keys.touch': (id: string, at: number): void => {
       statements.run('UPDATE api_key SET last_used_at = ? WHERE id = ? AND coalesce(last_used_at, -1) < ?', at, id, at);
@@ -70,7 +75,7 @@ export function keyWrites(statements: Statements) {
         id,
       ) === 1,
 
-    'keys.revoke': (id: string, revocation: Omit<Revocation, 'number' | 'kind' | 'id'>, caller: WireCaller): boolean => {
+    'keys.revoke': (id: string, revocation: RevocationNotice, caller: WireCaller): boolean => {
       const visible = visibleTo(caller);
       const revoked = statements.run(
         `UPDATE api_key SET revoked_at = ?, revoked_reason = ?, revision = revision + 1 WHERE id = ? AND revoked_at IS NULL AND ${visible.sql}`,
@@ -96,6 +101,18 @@ export function keyWrites(statements: Statements) {
   };
 }
 
+/** The key that the caller may see. */
+export function findKey(statements: Statements, id: string, caller: WireCaller): ApiKey | null {
+  const visible = visibleTo(caller);
+  const row = statements.get(`SELECT ${table.columnList} FROM api_key WHERE id = ? AND ${visible.sql}`, id, ...visible.values);
+  return row ? table.fromRow(row) : null;
+}
+
+/** Gives every key of a device to a new owner. Part of a larger change. */
+export function moveKeysOfDevice(statements: Statements, deviceId: string, owner: string): void {
+  statements.run('UPDATE api_key SET owner = ?, revision = revision + 1 WHERE device_id = ?', owner, deviceId);
+}
+
 /** Revokes every key of a device that is removed. Part of a larger change. */
 export function revokeKeysOfDevice(statements: Statements, deviceId: string, { at, code }: Pick<Revocation, 'at' | 'code'>): void {
   statements.run(
@@ -106,15 +123,23 @@ export function revokeKeysOfDevice(statements: Statements, deviceId: string, { a
   );
 }
 
-/** The keys of one device are few: found by the device and then filtered. Others are found by owner and kind. */
-function keysAndConditions(filter: KeyFilter, caller: WireCaller) {
+/** The keys of one device or user are few: found by it and then filtered. Others are found by owner and kind. */
+function keysAndConditions(filter: KeyFilter, caller: WireCaller): Pick<PageQuery, 'keys' | 'conditions'> {
   const live: Condition[] = filter.includeRevoked ? [] : [{ sql: 'i.revoked_at IS NULL', values: [] }];
   if (filter.deviceId !== undefined) {
-    const kind: Condition[] = filter.kind === undefined ? [] : [{ sql: '+i.kind = ?', values: [filter.kind] }];
-    return { keys: [{ column: 'device_id', values: [filter.deviceId] }], conditions: [visibleTo(caller, '+i.owner'), ...kind, ...live] };
+    const rest = [...equals('+i.kind', filter.kind), ...equals('+i.user_id', filter.userId), ...live];
+    return { keys: [{ column: 'device_id', values: [filter.deviceId] }], conditions: [visibleTo(caller, '+i.owner'), ...rest] };
+  }
+  if (filter.userId !== undefined) {
+    const rest = [...equals('+i.kind', filter.kind), ...live];
+    return { keys: [{ column: 'user_id', values: [filter.userId] }], conditions: [visibleTo(caller, '+i.owner'), ...rest] };
   }
   const scopes = scopesToSearch(caller, undefined);
   const kinds = { column: 'kind', values: filter.kind === undefined ? KINDS : [filter.kind] };
   if (scopes !== undefined) return { keys: [{ column: 'owner', values: scopes }, kinds], conditions: live };
   return { keys: filter.kind === undefined ? [] : [kinds], conditions: live };
+}
+
+function equals(column: string, value: string | undefined): Condition[] {
+  return value === undefined ? [] : [{ sql: `${column} = ?`, values: [value] }];
 }

@@ -3,10 +3,13 @@ import { deviceReads, deviceWrites } from './devices.ts';
 import { healthReads, healthWrites } from './health.ts';
 import { keyReads, keyWrites } from './keys.ts';
 import { metaReads, metaWrites } from './meta.ts';
+import { organisationReads, organisationWrites } from './organisations.ts';
 import { registrationReads, registrationWrites } from './registrations.ts';
 import { revocationReads, revocationWrites } from './revocations.ts';
 import { sessionReads, sessionWrites } from './sessions.ts';
+import { standingReads } from './standing.ts';
 import type { Statements } from './statements.ts';
+import { userReads, userWrites } from './users.ts';
 
 /** Everything the reading thread can do. */
 export function readOperations(statements: Statements, path: string) {
@@ -14,10 +17,13 @@ export function readOperations(statements: Statements, path: string) {
     ...deviceReads(statements),
     ...registrationReads(statements),
     ...keyReads(statements),
+    ...userReads(statements),
+    ...organisationReads(statements),
     ...sessionReads(statements),
     ...auditReads(statements),
     ...revocationReads(statements),
     ...metaReads(statements),
+    ...standingReads(statements),
     ...healthReads(path),
   };
 }
@@ -28,6 +34,8 @@ export function writeOperations(statements: Statements) {
     ...deviceWrites(statements),
     ...registrationWrites(statements),
     ...keyWrites(statements),
+    ...userWrites(statements),
+    ...organisationWrites(statements),
     ...sessionWrites(statements),
     ...auditWrites(statements),
     ...revocationWrites(statements),

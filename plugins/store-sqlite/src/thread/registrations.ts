@@ -92,6 +92,11 @@ export function registrationWrites(statements: Statements) {
   };
 }
 
+/** Gives the requests of a device that wait for a decision to a new owner. Part of a larger change. */
+export function moveWaitingRegistrations(statements: Statements, deviceId: string, owner: string): void {
+  statements.run(`UPDATE registration SET owner = ?, revision = revision + 1 WHERE device_id = ? AND state = 'pending'`, owner, deviceId);
+}
+
 function find(statements: Statements, id: string, caller: WireCaller): Registration | null {
   const visible = visibleTo(caller);
   const row = statements.get(`SELECT ${table.columnList} FROM registration WHERE id = ? AND ${visible.sql}`, id, ...visible.values);

@@ -1,8 +1,8 @@
-import { type AuditFilter, type Store, TowlineError } from '@towline/contract';
+import { type AuditFilter, type Clock, type Device, type Principal, type Store, TowlineError } from '@towline/contract';
 import { defined, idSchema, type SessionId } from '@towline/protocol';
 import { z } from 'zod';
-import { findDevice } from '../../access/find-device.ts';
-import { auditCallerOf, callerOf } from '../../access/roles.ts';
+import { auditCallerOf } from '../../access/roles.ts';
+import { findVisibleDevice } from '../../sharing/find-visible.ts';
 import { pageOf, pageQuery } from '../page-query.ts';
 import { type HttpServer, principalOf } from '../server.ts';
 import { auditView, listView } from '../views.ts';
@@ -20,11 +20,11 @@ const query = z.object({
 });
 
 /** The trail, for admins of the scopes its records belong to. */
-export function auditRoutes(app: HttpServer, { store }: { readonly store: Store }): void {
+export function auditRoutes(app: HttpServer, parts: { readonly store: Store; readonly clock: Clock }): void {
   app.get('/v1/audit', { schema: { querystring: query } }, async (request) => {
     const principal = principalOf(request);
     const { device, session, user, action, since, until, order } = request.query;
-    const found = device === undefined ? null : await findDevice(store.devices, device, callerOf(principal)).catch(asRemoved(device));
+    const found = await findNamed(parts, principal, device);
     const filter: AuditFilter = {
       ...(found === null ? {} : { deviceId: found.id }),
       ...(session === undefined ? {} : { session: session as SessionId }),
@@ -32,8 +32,23 @@ export function auditRoutes(app: HttpServer, { store }: { readonly store: Store 
       ...(since === undefined ? {} : { since: Date.parse(since) }),
       ...(until === undefined ? {} : { until: Date.parse(until) }),
     };
-    return listView(await store.audit.list(filter, order, pageOf(request.query), auditCallerOf(principal)), auditView);
+    return listView(await parts.store.audit.list(filter, order, pageOf(request.query), auditCallerOf(principal)), auditView);
   });
+}
+
+/** The device whose records are asked for. Whose credential is limited to devices reads of those alone. @throws TowlineError `not_found`, `forbidden`. */
+async function findNamed(
+  { store, clock }: { readonly store: Store; readonly clock: Clock },
+  principal: Principal,
+  named: string | undefined,
+): Promise<Pick<Device, 'id'> | null> {
+  const { devices } = principal;
+  const found =
+    named === undefined
+      ? null
+      : await findVisibleDevice({ store, principal, now: clock.now() }, named, 'device.see').catch(asRemoved(named));
+  if (devices === undefined || (found !== null && devices.includes(found.id))) return found;
+  throw new TowlineError('forbidden', 'Your credential is limited to some devices; name one of them.', { hint: 'Ask with `--device D`.' });
 }
 
 /** The records of a device that was removed are found by its whole id. */

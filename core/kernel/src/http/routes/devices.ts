@@ -1,16 +1,19 @@
-import { type Device, type Principal, type Role, TowlineError } from '@towline/contract';
-import { deviceNameFault, parseScope } from '@towline/protocol';
+import { type Device, type Principal, roleIncludes, TowlineError } from '@towline/contract';
+import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
+import { deviceNameFault } from '@towline/protocol';
 import { z } from 'zod';
 import { actorOf } from '../../access/actor.ts';
-import { findDevice } from '../../access/find-device.ts';
-import { callerOf, requireRole, roleOn } from '../../access/roles.ts';
+import { RIGHTS, type RightName } from '../../access/rights.ts';
+import { callerOf, roleOnDevice } from '../../access/roles.ts';
 import { insertDeviceKey } from '../../enrolment/claim.ts';
 import type { EnrolmentParts } from '../../enrolment/parts.ts';
 import { removeDevice } from '../../enrolment/remove.ts';
 import type { DeviceRegistry } from '../../links/registry.ts';
+import { findVisibleDevice, visibleDevices } from '../../sharing/find-visible.ts';
 import { pageOf, pageQuery } from '../page-query.ts';
 import { type HttpServer, principalOf } from '../server.ts';
 import { deviceView, listView, sessionView } from '../views.ts';
+import { optionalScopeOf, reasonField, scopeField } from './fields.ts';
 
 /** Keys a device may have that it has not taken up: a rotation or two whose answers were lost. */
 const MAX_UNSETTLED_KEYS = 4;
@@ -24,28 +27,28 @@ export interface DeviceRouteParts extends EnrolmentParts {
 
 /** A device by exact id, exact name, or unambiguous prefix of its id. */
 const byName = z.object({ device: z.string().min(1).max(255) });
-const listQuery = z.object({ ...pageQuery, scope: z.string().max(320).optional() });
+const listQuery = z.object({ ...pageQuery, scope: scopeField.optional() });
 
 /** Routes of enrolled devices. */
 export function deviceRoutes(app: HttpServer, parts: DeviceRouteParts): void {
-  const { store, registry } = parts;
-  const find = async (principal: Principal, named: string, needed: Role): Promise<Device> => {
-    const device = await findDevice(store.devices, named, callerOf(principal));
-    requireRole(principal, device.owner, needed);
-    return device;
-  };
+  const { store, registry, clock } = parts;
+  const find = (principal: Principal, named: string, right: RightName): Promise<Device> =>
+    findVisibleDevice({ store, principal, now: clock.now() }, named, right);
+  // Whoever sees none of it any more was admin a moment ago: the answer is about what they did then.
+  const viewOf = (device: Device, principal: Principal) =>
+    deviceView(device, registry.get(device.id), roleOnDevice(principal, device, clock.now()) ?? 'viewer');
 
   app.get('/v1/devices', { schema: { querystring: listQuery } }, async (request) => {
-    const owner = request.query.scope === undefined ? null : parseScope(request.query.scope);
-    if (request.query.scope !== undefined && owner === null)
-      throw new TowlineError('invalid_request', 'scope: expected user:EMAIL or org:ID.');
-    const page = await store.devices.list(owner === null ? {} : { owner }, pageOf(request.query), callerOf(principalOf(request)));
-    return listView(page, (device) => deviceView(device, registry.get(device.id)));
+    const owner = optionalScopeOf(request.query.scope, 'scope');
+    const principal = principalOf(request);
+    const visible = visibleDevices({ store, principal, now: clock.now() });
+    const page = await visible.list(owner === null ? {} : { owner }, pageOf(request.query), callerOf(principal));
+    return listView(page, (device) => viewOf(device, principal));
   });
 
   app.get('/v1/devices/:device', { schema: { params: byName } }, async (request) => {
-    const device = await find(principalOf(request), request.params.device, 'viewer');
-    return deviceView(device, registry.get(device.id));
+    const principal = principalOf(request);
+    return viewOf(await find(principal, request.params.device, 'device.see'), principal);
   });
 
   app.patch(
@@ -53,7 +56,7 @@ export function deviceRoutes(app: HttpServer, parts: DeviceRouteParts): void {
     { schema: { params: byName, body: z.strictObject({ name: z.string().min(1).max(255) }) } },
     async (request) => {
       const principal = principalOf(request);
-      const device = await find(principal, request.params.device, 'admin');
+      const device = await find(principal, request.params.device, 'device.rename');
       const { name } = request.body;
       const fault = deviceNameFault(name);
       if (fault !== null) throw new TowlineError('invalid_request', `name: ${fault}.`);
@@ -65,16 +68,16 @@ export function deviceRoutes(app: HttpServer, parts: DeviceRouteParts): void {
         address: request.ip,
         detail: { from: device.name },
       });
-      return deviceView(renamed, registry.get(device.id));
+      return viewOf(renamed, principal);
     },
   );
 
   app.delete(
     '/v1/devices/:device',
-    { schema: { params: byName, querystring: z.object({ reason: z.string().max(500).optional() }) } },
+    { schema: { params: byName, querystring: z.object({ reason: reasonField.optional() }) } },
     async (request, reply) => {
       const principal = principalOf(request);
-      const device = await find(principal, request.params.device, 'admin');
+      const device = await find(principal, request.params.device, 'device.remove');
       const reason = request.query.reason === undefined ? {} : { reason: request.query.reason };
       await removeDevice(parts, device, { actor: actorOf(principal), address: request.ip, caller: callerOf(principal), ...reason });
       await parts.enforce();
@@ -84,7 +87,7 @@ export function deviceRoutes(app: HttpServer, parts: DeviceRouteParts): void {
 
   app.post('/v1/devices/:device/rotate', { schema: { params: byName } }, async (request) => {
     const principal = principalOf(request);
-    const device = await find(principal, request.params.device, 'admin');
+    const device = await find(principal, request.params.device, 'device.rotate');
     const link = registry.get(device.id);
     if (link === null) throw new TowlineError('device_offline', 'The device is offline; its key can be renewed while it is linked.');
     const { items } = await store.keys.list(
@@ -105,10 +108,11 @@ export function deviceRoutes(app: HttpServer, parts: DeviceRouteParts): void {
 
   app.get('/v1/devices/:device/sessions', { schema: { params: byName, querystring: z.object(pageQuery) } }, async (request) => {
     const principal = principalOf(request);
-    const device = await find(principal, request.params.device, 'viewer');
-    const admin = roleOn(principal, device.owner) === 'admin';
-    const page = await store.sessions.list({ deviceId: device.id }, pageOf(request.query), callerOf(principal));
-    return listView(page, (session) => sessionView(session, admin || session.actor.id === principal.id));
+    const device = await find(principal, request.params.device, 'device.see');
+    const inDetail = roleIncludes(roleOnDevice(principal, device, clock.now()) ?? 'viewer', RIGHTS['session.end'].role);
+    // Whoever sees the device sees its sessions, also where it is not their scope's.
+    const page = await store.sessions.list({ deviceId: device.id }, pageOf(request.query), SYSTEM_SCOPE);
+    return listView(page, (session) => sessionView(session, inDetail || session.actor.id === principal.id));
   });
 }
 

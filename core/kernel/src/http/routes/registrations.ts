@@ -1,17 +1,20 @@
 import { type Principal, type Registration, TowlineError } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
-import { type DeviceId, idSchema, type RegistrationId } from '@towline/protocol';
+import { type DeviceId, idSchema, parseScope, type RegistrationId } from '@towline/protocol';
 import { z } from 'zod';
 import { actorOf } from '../../access/actor.ts';
-import { callerOf, requireRole } from '../../access/roles.ts';
+import { callerOf, requireOnScope, roleOnDevice } from '../../access/roles.ts';
 import { approveRegistration, type Decider, rejectRegistration } from '../../enrolment/approve.ts';
 import { claimCredential } from '../../enrolment/claim.ts';
 import { CLAIM_POLL_MS, type EnrolmentParts } from '../../enrolment/parts.ts';
 import { createEnrolmentIntake } from '../../enrolment/request.ts';
 import type { DeviceRegistry } from '../../links/registry.ts';
+import { refuseDeletedOrg } from '../../people/organisations.ts';
+import { requireWhole } from '../../people/whole-credential.ts';
 import { pageOf, pageQuery } from '../page-query.ts';
 import { type HttpServer, principalOf } from '../server.ts';
 import { deviceView, listView, registrationView } from '../views.ts';
+import { reasonField } from './fields.ts';
 
 /** Requests a minute from one address on routes that anyone can call: a rack of devices behind one address. */
 const ANYONE_PER_MINUTE = 120;
@@ -44,6 +47,8 @@ export function registrationRoutes(app: HttpServer, parts: EnrolmentParts & { re
 
   app.post('/v1/registrations', { config: byKeyOrNothing, schema: { body: requestBody } }, async (request, reply) => {
     const { body } = request;
+    const owner = body.owner === undefined ? null : parseScope(body.owner);
+    if (owner !== null) await refuseDeletedOrg(parts.store, owner);
     const registration = await takeRequest(
       {
         deviceId: body.device_id as DeviceId,
@@ -84,12 +89,13 @@ export function registrationRoutes(app: HttpServer, parts: EnrolmentParts & { re
     const { deviceId } = await approveRegistration(parts, registration, decider);
     const device = await parts.store.devices.get(deviceId, SYSTEM_SCOPE);
     if (device === null) throw new TowlineError('not_found');
-    return deviceView(device, parts.registry.get(deviceId));
+    // Whoever decided is admin of its owner.
+    return deviceView(device, parts.registry.get(deviceId), roleOnDevice(principal, device, parts.clock.now()) ?? 'admin');
   });
 
   app.post(
     '/v1/registrations/:id/reject',
-    { schema: { params: byId, body: z.strictObject({ reason: z.string().max(500).optional() }).nullish() } },
+    { schema: { params: byId, body: z.strictObject({ reason: reasonField.optional() }).nullish() } },
     async (request) => {
       const principal = principalOf(request);
       const registration = await findRegistration(parts, request.params.id, principal);
@@ -110,6 +116,7 @@ function deciderOf(principal: Principal, address: string): Decider {
 async function findRegistration(parts: EnrolmentParts, id: string, principal: Principal): Promise<Registration> {
   const registration = await parts.store.registrations.get(id as RegistrationId, callerOf(principal));
   if (registration === null) throw new TowlineError('not_found', 'No such request to enrol, or it is not yours to decide.');
-  requireRole(principal, registration.owner, 'admin');
+  requireOnScope(principal, registration.owner, 'registration.decide');
+  requireWhole(principal);
   return registration;
 }

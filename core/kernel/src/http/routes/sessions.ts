@@ -1,8 +1,9 @@
-import { type AuditEvent, type Clock, type Store, TowlineError } from '@towline/contract';
+import { type AuditEvent, type Clock, isTowlineError, type OpenSession, type Principal, type Store, TowlineError } from '@towline/contract';
+import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import { idSchema, printable, type SessionId } from '@towline/protocol';
 import { z } from 'zod';
 import { actorOf } from '../../access/actor.ts';
-import { callerOf, requireRole } from '../../access/roles.ts';
+import { requireOnDevice, requireOnScope } from '../../access/roles.ts';
 import type { DeviceRegistry } from '../../links/registry.ts';
 import { type HttpServer, principalOf } from '../server.ts';
 
@@ -22,9 +23,7 @@ export interface SessionRouteParts {
 export function sessionRoutes(app: HttpServer, { store, registry, audit, joined, clock }: SessionRouteParts): void {
   app.delete('/v1/sessions/:id', { schema: { params: z.object({ id: idSchema }) } }, async (request, reply) => {
     const principal = principalOf(request);
-    const session = await store.sessions.get(request.params.id as SessionId, callerOf(principal));
-    if (session === null) throw new TowlineError('not_found', 'No such open session, or it is not yours to end.');
-    if (session.actor.id !== principal.id) requireRole(principal, session.owner, 'admin');
+    const session = await findSession(store, { id: request.params.id as SessionId, principal, now: clock.now() });
     if (registry.get(session.deviceId) === null)
       throw new TowlineError('device_offline', 'The device is offline; what ran on it ended with its link.');
     const { id, deviceId, deviceName, owner, protocol } = session;
@@ -46,4 +45,23 @@ export function sessionRoutes(app: HttpServer, { store, registry, audit, joined,
     setTimeout(() => joined.get(id)?.(error), END_GRACE_MS).unref();
     return reply.status(202).send();
   });
+}
+
+/** A session that the principal may end: their own, or by the right on the device. @throws TowlineError `not_found`, `forbidden`. */
+async function findSession(
+  store: Store,
+  { id, principal, now }: { readonly id: SessionId; readonly principal: Principal; readonly now: number },
+): Promise<OpenSession> {
+  const absent = new TowlineError('not_found', 'No such open session, or it is not yours to end.');
+  const session = await store.sessions.get(id, SYSTEM_SCOPE);
+  if (session === null || (principal.devices !== undefined && !principal.devices.includes(session.deviceId))) throw absent;
+  if (session.actor.id === principal.id) return session;
+  const device = await store.devices.get(session.deviceId, SYSTEM_SCOPE);
+  try {
+    if (device === null) requireOnScope(principal, session.owner, 'session.end');
+    else requireOnDevice(principal, device, 'session.end', now);
+  } catch (error) {
+    throw isTowlineError(error) && error.code === 'not_found' ? absent : error;
+  }
+  return session;
 }

@@ -1,5 +1,6 @@
 import { firstTables } from './0001-first-tables.ts';
+import { people } from './0002-people.ts';
 import type { Migration } from './migration.ts';
 
 /** All steps in order. */
-export const MIGRATIONS: readonly Migration[] = Object.freeze([firstTables]);
+export const MIGRATIONS: readonly Migration[] = Object.freeze([firstTables, people]);
