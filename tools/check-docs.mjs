@@ -1,7 +1,8 @@
-// Fails when a document links to a file that does not exist, or when the table of errors differs from the catalogue.
+// Fails when a document links to a file that does not exist, or when a generated part, as the table of errors, is not current.
 // `node tools/check-docs.mjs --write` writes the generated parts anew.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import { RIGHTS } from '../core/kernel/dist/access/rights.js';
 import { ERRORS } from '../core/protocol/dist/index.js';
 
 const root = join(import.meta.dirname, '..');
@@ -15,6 +16,7 @@ const documents = [
 
 for (const document of documents) checkLinks(document);
 checkGenerated('docs/errors.md', errorsPage());
+checkGenerated('docs/permissions.md', withPart('docs/permissions.md', 'rights', rightsTable()));
 if (faults.length > 0) {
   console.error(faults.join('\n'));
   process.exit(1);
@@ -37,6 +39,21 @@ function checkGenerated(path, wanted) {
   if (process.argv.includes('--write')) writeFileSync(full, wanted);
   else if (!existsSync(full) || readFileSync(full, 'utf8') !== wanted)
     faults.push(`${path}: not current; run node tools/check-docs.mjs --write`);
+}
+
+/** The page with the part between `<!-- NAME: … -->` and `<!-- /NAME -->` made anew. */
+function withPart(path, name, part) {
+  const text = readFileSync(join(root, path), 'utf8');
+  const made = text.replace(new RegExp(`(<!-- ${name}: [^>]*-->\\n)[\\s\\S]*?(<!-- /${name} -->)`), (_, begin, end) => begin + part + end);
+  if (!text.includes(`<!-- /${name} -->`)) faults.push(`${path}: has no place for the part ${name}`);
+  return made;
+}
+
+function rightsTable() {
+  const rows = Object.entries(RIGHTS).map(
+    ([name, { place, role, text }]) => `| \`${name}\` | ${place} | ${place === 'platform' ? '' : `\`${role}\``} | ${text} |`,
+  );
+  return ['| right | where | role | to |', '|---|---|---|---|', ...rows, ''].join('\n');
 }
 
 function errorsPage() {

@@ -21,7 +21,10 @@ interface Links {
 /** Lets the peer take links whose credential ends after `lifeMs`, and judge what is offered in its place. */
 function takeLinks({ peer }: OidcUser, lifeMs: number, judge: (offer: Offer) => Verdict): Links {
   const links: Duplex[] = [];
-  const seen = { dialledWith: [] as (string | undefined)[], offers: [] as Offer[], end: () => links.forEach((socket) => socket.destroy()) };
+  const end = () => {
+    for (const socket of links) socket.destroy();
+  };
+  const seen = { dialledWith: [] as (string | undefined)[], offers: [] as Offer[], end };
   peer.server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
     links.push(socket);
     seen.dialledWith.push(request.headers.authorization);

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeOidcUser } from './oidc-user.ts';
 import { answers, onTerminal } from './login-terminal.ts';
+import { makeOidcUser } from './oidc-user.ts';
 import { type Answer, failure, list, type RelayPeer, type SeenRequest, startPeer } from './relay-peer.ts';
 import { makeUser, type User } from './run-cli.ts';
 import { meView } from './views.ts';
@@ -145,7 +145,7 @@ describe('the QR code of a login', () => {
       ...options.env,
     };
     const type = answers(['Ctrl-C ends it', '\u0003']);
-    return onTerminal(['login', '--relay', at.peer.url, ...(options.args ?? [])], { ...options, env, type });
+    return await onTerminal(['login', '--relay', at.peer.url, ...(options.args ?? [])], { ...options, env, type });
   };
 
   it('is shown where it fits, in colours that a camera reads on any theme', async () => {

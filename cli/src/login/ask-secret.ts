@@ -54,6 +54,8 @@ function readLine(stdin: Host['stdin'], signal: AbortSignal): Promise<string> {
     signal.addEventListener('abort', abort, { once: true });
     stdin.on('data', take);
     stdin.on('end', end);
+    // A question before this one has paused it, and a new listener alone does not wake it.
+    stdin.resume();
     if (signal.aborted) abort();
   });
 }

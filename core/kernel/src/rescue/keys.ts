@@ -70,7 +70,7 @@ export async function revokeKey(parts: RescueParts, id: string, reason: string |
   const key = await parts.store.keys.get(id as KeyId, SYSTEM_SCOPE);
   if (key === null) throw new TowlineError('not_found', `No key has the id ${id}.`, { hint: '`towline-relay keys list` shows all.' });
   const revoked = await revokeFoundKey(parts, key, { actor: OPERATOR, ...defined({ reason }) });
-  if (!revoked) throw new TowlineError('conflict', 'The key was revoked before.');
+  if (!revoked) throw new TowlineError('conflict', 'The key was revoked before.', { hint: 'Nothing is left to be done.' });
 }
 
 type Holder = Pick<ApiKey, 'kind' | 'name' | 'owner' | 'admin' | 'scopes'> & Pick<Partial<ApiKey>, 'userId' | 'email' | 'remaining'>;
