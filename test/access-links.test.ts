@@ -118,7 +118,7 @@ describe('an opening', () => {
       exec('stranger', 'echo', 'never'),
     ]);
     expect(operator).toMatchObject({ code: 0, stdout: 'served\n' });
-    expect(viewer).toMatchObject({ code: 255, stdout: '', stderr: expect.stringContaining('needs the role operator on org:acme') });
+    expect(viewer).toMatchObject({ code: 255, stdout: '', stderr: expect.stringContaining('needs the role operator on real-pi') });
     expect(stranger).toMatchObject({ code: 255, stdout: '', stderr: expect.stringContaining('No device “real-pi”') });
   });
 });

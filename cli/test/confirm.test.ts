@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { answers, onTerminal } from './on-terminal.ts';
+import { answerOnTerminal } from './on-terminal.ts';
 import { type RelayPeer, startPeer } from './relay-peer.ts';
 import { makeUser, USER_KEY, type User } from './run-cli.ts';
 import { accessView, DEVICE_ID, deviceView } from './views.ts';
@@ -26,7 +26,7 @@ describe('what cannot be taken back is asked for on a terminal', () => {
       TOWLINE_RELAY: peer.url,
       TOWLINE_API_KEY: USER_KEY,
     };
-    return onTerminal(args, { env, cols: 200, type: answers(['[y/N]', keys]) });
+    return answerOnTerminal(args, env, { question: '[y/N]', keys });
   };
   const changes = () => peer.requests.filter(({ method }) => method !== 'GET').map(({ method, path }) => `${method} ${path}`);
 

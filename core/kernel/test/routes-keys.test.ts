@@ -264,6 +264,11 @@ describe('keys', () => {
     expect(await relay.call({ key: limited.key }, `DELETE /v1/keys/${limited.id}`)).toMatchObject({ status: 204 });
   });
 
+  it('of a limited login are revoked by it', async () => {
+    const { id } = await madeKey('exec', {});
+    expect(await relay.call('exec', `DELETE /v1/keys/${id}`)).toMatchObject({ status: 204 });
+  });
+
   it('of devices are not touched here', async () => {
     const id = '00000000000000aa' as KeyId;
     await relay.store.keys.insert({

@@ -9,6 +9,8 @@ import { hashToken } from './token-hash.ts';
 
 /** Largest answer, bytes. */
 const MAX_ANSWER_BYTES = 64 * 1_024;
+/** Statuses that tell nothing of the token; by the other ones below 500 the provider does not take it for one. */
+const NOT_THE_TOKEN = [401, 403, 404, 405, 429];
 
 /** Id and secret of the client that looks tokens up. */
 export interface IntrospectionClient {
@@ -37,14 +39,14 @@ export type Introspection = (token: string) => Promise<Verdict | null>;
 export function createIntrospection(parts: IntrospectionParts): Introspection {
   const { options, clock } = parts;
   const full = () => providerFault(options.issuer, 'has too many tokens to look up at once');
-  const gate = createCallGate(clock, full, parts.failed);
+  const gate = createCallGate(full, parts.failed);
   return async (token) => {
     const answer = await gate.run(hashToken(token), () => ask(token, parts));
     return answer.active === true ? judge(answer, options, clock.now()) : null;
   };
 }
 
-async function ask(token: string, { options, issuer, http, credential, closing }: IntrospectionParts): Promise<Claims> {
+async function ask(token: string, { options, issuer, http, credential, closing, failed }: IntrospectionParts): Promise<Claims> {
   const { introspection: url, postsSecret } = await issuer.metadata.get();
   if (url === null) throw providerFault(options.issuer, 'names no introspection_endpoint in its discovery document');
   const form = new URLSearchParams({ token, token_type_hint: 'access_token' });
@@ -54,8 +56,12 @@ async function ask(token: string, { options, issuer, http, credential, closing }
   }
   const headers = postsSecret ? {} : { authorization: basic(credential) };
   const { status, json } = await http.ask({ url, form, headers, maxBytes: MAX_ANSWER_BYTES, signal: closing });
-  if (status !== 200)
-    throw providerFault(options.issuer, `answers a look-up with status ${status}; check client_id and secret of introspection`);
+  const fault = providerFault(options.issuer, `answers a look-up with status ${status}; check client_id and secret of introspection`);
+  if (NOT_THE_TOKEN.includes(status)) throw fault;
+  if (status !== 200) {
+    failed(fault);
+    return { active: false };
+  }
   const answer = asObject(json);
   if (typeof answer?.active !== 'boolean')
     throw providerFault(options.issuer, 'answers a look-up without saying whether the token is active');

@@ -95,6 +95,7 @@ async function send(request: ProviderRequest, connectorOf: (url: URL) => RelayCo
   const options = { method: body === undefined ? 'GET' : 'POST', headers, signal };
   if (url.protocol === 'http:') return whenAnswered(http.request(url, { ...options, agent: false }), body);
   const socket = await connectorOf(url).connect(signal);
+  if (signal.aborted) socket.destroy();
   return whenAnswered(https.request(url, { ...options, createConnection: () => socket }), body);
 }
 

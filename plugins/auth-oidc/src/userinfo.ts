@@ -38,7 +38,7 @@ export function createUserinfo(parts: UserinfoParts): Userinfo {
   const { options, clock } = parts;
   const known = new Map<string, { readonly claims: Claims; readonly until: number }>();
   const full = () => providerFault(options.issuer, 'has too many people to tell about at once');
-  const gate = createCallGate(clock, full, parts.failed);
+  const gate = createCallGate(full, parts.failed);
 
   function remember(key: string, claims: Claims, exp: unknown): void {
     if (JSON.stringify(claims).length > MAX_REMEMBERED_LENGTH) return;

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -119,6 +119,13 @@ describe('an opaque token', () => {
     expect(JSON.stringify(plugin.lines)).not.toContain(provider.introspection.client_secret);
   });
 
+  it('that the provider does not take for one is left to others', async () => {
+    await using plugin = await open();
+    fault(OIDC_PATHS.introspection, { json: {}, status: 400 });
+    expect(await plugin.ask('a-token')).toEqual({ outcome: 'skipped' });
+    expect(String(plugin.lines[0]?.fields.reason)).toMatch(/status 400/);
+  });
+
   it('is refused for now when the secret is wrong', async () => {
     await using plugin = await open({ introspection: { ...provider.introspection, client_secret: 'wrong-secret-of-the-relay' } });
     expect(await plugin.ask('a-token')).toMatchObject({ code: 'provider_unavailable' });
@@ -143,6 +150,7 @@ describe('an opaque token', () => {
     writeFileSync(path, `${provider.introspection.client_secret}\n`, { mode: 0o600 });
     await using plugin = await open({ introspection: { client_id: provider.introspection.client_id, client_secret_file: path } });
     expect(await plugin.ask((await provider.login('ann')).access_token)).toMatchObject({ outcome: 'accepted' });
+    rmSync(path);
     await using other = await open({ introspection: { client_id: 'x', client_secret_file: '/no/such/file' } });
     await expect(other.auth.start!(AbortSignal.timeout(1_000))).rejects.toMatchObject({ code: 'config_invalid' });
   });
@@ -222,5 +230,6 @@ describe('the way to the provider', () => {
     vi.stubEnv('SSL_CERT_FILE', path);
     await using by = await open({ ca_file: undefined });
     expect(await by.ask(access_token)).toMatchObject({ outcome: 'accepted' });
+    rmSync(path);
   });
 });

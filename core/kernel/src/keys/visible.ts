@@ -1,7 +1,6 @@
 import { type ApiKey, type Caller, type Page, type PageRequest, type Principal, type Store, TowlineError } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import type { KeyId } from '@towline/protocol';
-import type { RightName } from '../access/rights.ts';
 import { auditCallerOf, requireOnScope, roleOn } from '../access/roles.ts';
 import { type Asker, type ChangeParts, doerOf } from '../people/change.ts';
 import { filteredPage } from '../people/pages.ts';
@@ -43,7 +42,7 @@ export async function findVisibleKey({ keys }: Pick<Store, 'keys'>, principal: P
 }
 
 /**
- * Revokes a key: one’s own, or by the right of an admin of its owner. A key with limits revokes itself alone.
+ * Revokes a key: one’s own, or by the right of an admin of its owner. A key with limits revokes itself and no other.
  * @throws TowlineError `not_found`, `forbidden`, `conflict`.
  */
 export async function revokeVisibleKey(
@@ -53,13 +52,18 @@ export async function revokeVisibleKey(
 ): Promise<void> {
   const { principal } = asker;
   const key = await findVisibleKey(parts.store, principal, id);
-  if (key.id !== principal.keyId) {
+  if (!isOwn(key, principal)) {
     requireWhole(principal);
-    if (key.userId !== principal.id) requireOnScope(principal, key.owner, 'key.revoke' satisfies RightName);
+    if (key.userId !== principal.id) requireOnScope(principal, key.owner, 'key.revoke');
   }
   const revoked = await revokeFoundKey(parts, key, { ...doerOf(asker), ...(reason === undefined ? {} : { reason }) });
   if (!revoked) throw new TowlineError('conflict', 'The key was revoked before.', { hint: 'Nothing is left to be done.' });
   await parts.enforce();
+}
+
+/** Whoever is logged in, however limited, and the key itself. */
+function isOwn(key: ApiKey, { id, keyId }: Principal): boolean {
+  return keyId === undefined ? key.userId === id : key.id === keyId;
 }
 
 /** Keys of platform admins are shown to their holders and to platform admins alone, whatever their owner. */

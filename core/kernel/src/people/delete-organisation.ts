@@ -64,7 +64,7 @@ async function refuseDevicesLeft(parts: DeletingParts, { scope, devicesTo }: Lea
   for await (const { id } of devicesOf(parts, scope)) ids.push(id);
   if (ids.length === 0) return;
   throw new TowlineError('conflict', `The organisation has ${ids.length === 1 ? 'a device' : `${ids.length} devices`}.`, {
-    hint: 'Say where they go with devices_to=SCOPE, or remove them first.',
+    hint: 'Say where they go with devices_to=SCOPE (`--devices-to SCOPE`), or remove them first.',
   });
 }
 

@@ -11,12 +11,12 @@ import {
 } from '@towline/contract';
 import { type ClientOpen, clientOpen, type JsonObject, type SessionId } from '@towline/protocol';
 import { actorOf } from '../access/actor.ts';
-import { findDevice } from '../access/find-device.ts';
-import { callerOf, requireStream } from '../access/roles.ts';
+import { requireStream } from '../access/roles.ts';
 import { type SettleParts, settle } from '../access/settle.ts';
 import type { LinkCredential } from '../links/link-credential.ts';
 import type { DeviceRegistry } from '../links/registry.ts';
 import { maskApiKeys } from '../redaction.ts';
+import { findVisibleDevice } from '../sharing/find-visible.ts';
 import { checkBody } from './check-body.ts';
 import type { StreamHandlers } from './judge-again.ts';
 import type { OpeningGuard } from './opening-guard.ts';
@@ -74,7 +74,8 @@ async function judge({ store, registry, handlers, settling, clock }: JudgeParts,
   const principal = await settle(settling, opener.credential.claimed);
   const found = handlers.get(open.protocol);
   if (found === undefined) throw new TowlineError('stream_not_offered');
-  const device = await findDevice(store.devices, open.device, callerOf(principal));
+  // A device that a key or an ended share hides is answered as one that does not exist.
+  const device = await findVisibleDevice({ store, principal, now: clock.now() }, open.device, 'device.see');
   seen.device = device;
   requireStream(principal, device, { stream: found.name, role: found.handler.right, now: clock.now() });
   if (open.resume !== undefined) throw new TowlineError('not_found', 'The session is not known any more.');
