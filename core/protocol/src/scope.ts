@@ -6,8 +6,14 @@ const EMAIL = /^[^\s@"<>()[\]\\,;:\p{C}]{1,64}@[^\s@"<>()[\]\\,;:\p{C}]{1,255}$/
 
 /** Lower-cased address, or null when the text is not an e-mail address. */
 export function normaliseEmail(text: string): string | null {
+  if (turnsIntoAscii(text)) return null;
   const email = text.normalize('NFC').toLowerCase();
   return EMAIL.test(email) && Buffer.byteLength(email) <= 254 ? email : null;
+}
+
+/** Letters that normalising turns into ASCII ones, as the Kelvin sign into k, would make one address of two. */
+function turnsIntoAscii(text: string): boolean {
+  return [...text].some((char) => char > '\x7f' && /[\x00-\x7f]/.test(char.normalize('NFC').toLowerCase()));
 }
 
 /** Reads `user:<email>` or `org:<id>`; null when it is neither. An organisation id is a DNS label. */
