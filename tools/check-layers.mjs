@@ -16,7 +16,9 @@ const PACKAGES = {
     ours: ['@towline/protocol', '@towline/contract', '@towline/contract/system-scope', '@towline/link', '@towline/config/*'],
   },
   'core/conformance': { ours: ['@towline/protocol', '@towline/contract', '@towline/contract/system-scope'] },
-  'core/relay': { ours: ['@towline/protocol', '@towline/contract', '@towline/kernel', '@towline/config/*', '@towline/auth-basic/password'] },
+  'core/relay': {
+    ours: ['@towline/protocol', '@towline/contract', '@towline/kernel', '@towline/config/*', '@towline/auth-basic/password'],
+  },
   config: { ours: ['@towline/protocol', '@towline/contract'] },
   agent: {
     ours: [
