@@ -6,10 +6,12 @@ import { startOidcProvider, type TestOidcProvider } from './support/oidc-provide
 import { bin, type Finished, type Program, runProgram, STEP_MS, startProgram } from './support/process.ts';
 import { startRelayOn } from './support/relay-process.ts';
 import { createSystem, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
+import { hasTmux, openTerminal } from './support/terminal.ts';
 
 // The way of people through everything: they log in at a real provider by its own pages and get to devices by an organisation and
 // by shares; what ends their rights ends what runs.
 
+const tmux = await hasTmux();
 let dir: string;
 let provider: TestOidcProvider;
 let relay: TestRelay;
@@ -20,6 +22,7 @@ let bob: Person;
 
 /** Somebody with a configuration folder and no key. */
 interface Person {
+  readonly env: Readonly<Record<string, string>>;
   run(...args: string[]): Promise<Finished>;
   /** Runs, expects success, and reads the JSON. */
   read<Answer>(...args: string[]): Promise<Answer>;
@@ -79,6 +82,7 @@ function personAt(name: string): Person {
   const start = (args: readonly string[]) => startProgram(bin('towline'), args, { env, stdin: 'pipe' });
   const run = (...args: string[]) => runProgram(bin('towline'), args, { env });
   return {
+    env,
     run,
     start,
     async read<Answer>(...args: string[]) {
@@ -155,6 +159,18 @@ it('shares a device for some streams, and takes it back in the middle of a sessi
   expect(await bob.run('devices', 'share', 'pi', 'user:eve@example.com')).toMatchObject({ code: 3 });
   expect(await ada.run('devices', 'unshare', 'pi', 'user:bob@example.com')).toMatchObject({ code: 0 });
   await expectEnded(session, /access .*ended/i);
+});
+
+it.skipIf(!tmux)('ends a shell in the middle when its user is disabled, says so, and gives the terminal back', async () => {
+  await ada.run('devices', 'share', 'pi', 'user:bob@example.com');
+  await using terminal = await openTerminal(`${bin('towline')} pi shell`, { ...bob.env });
+  await terminal.shows(/sha256:/);
+  await terminal.type('PS1="ready> "; clear\n');
+  await terminal.shows(/^ready>$/m);
+  expect(await ada.run('users', 'disable', 'bob@example.com')).toMatchObject({ code: 0 });
+  await terminal.shows(/disabled[\s\S]*\[ended with 255\]/);
+  expect(await ada.run('users', 'enable', 'bob@example.com')).toMatchObject({ code: 0 });
+  await ada.run('devices', 'unshare', 'pi', 'user:bob@example.com');
 });
 
 it('makes keys that hold no more than their user, and die when they are revoked', async () => {
