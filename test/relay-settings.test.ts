@@ -7,7 +7,7 @@ import { bin, ROOT, startProgram } from './support/process.ts';
 import { linkClient } from './support/raw-client.ts';
 import { createIdentity, registrationBody, requestEnrolment } from './support/raw-device.ts';
 import { bodyOf, openApi, type RelayApi } from './support/relay-api.ts';
-import { runRelay } from './support/relay-process.ts';
+import { runRelay, startRelayOn } from './support/relay-process.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
 
 const NEW_SECRET = 'zK3vQ9xT7mW1pL5rH8nB4cJ6fD2gS0yA-uE_iOqVtXw';
@@ -55,6 +55,15 @@ const SHOWN: Readonly<Record<string, string>> = {
   'enrolment.expiry': 'here',
   'enrolment.max_pending_per_owner': 'here',
   'enrolment.max_pending_per_address': 'here',
+  'security.jwt.enabled': 'here',
+  'security.jwt.secret': 'here',
+  'security.jwt.expiration': 'here',
+  'security.api_keys.enabled': 'here',
+  'security.basic_auth.enabled': 'here',
+  'security.basic_auth.username': 'here',
+  'security.basic_auth.password': 'here',
+  'sessions.idle': 'session-limits.test.ts',
+  'sessions.max_duration': 'session-limits.test.ts',
 };
 
 let system: TestSystem;
@@ -178,6 +187,48 @@ describe('a key of the config has its effect', () => {
     expect((await system.towline(relay, ['ringed', 'exec', '--', 'echo', 'granted'])).stdout).toBe('granted\n');
     await using client = await linkClient(relay, relay.adminKey);
     expect(await client.open('ringed', { protocol: '/shell/1', body: {} })).toBe('stream_not_offered');
+  });
+});
+
+describe('the blocks of older files', () => {
+  const blocks = (more: string) => `
+security:
+  jwt: { secret: ${NEW_SECRET}, expiration: 2h }
+  basic_auth: { username: olga, password: kettle-orbit-39-salmon }
+  ${more}
+`;
+  const basic = { headers: { authorization: `Basic ${Buffer.from('olga:kettle-orbit-39-salmon').toString('base64')}` } };
+  const start = async (name: string, config: string) => {
+    writeFileSync(join(dir, `${name}.yaml`), config);
+    return await startRelayOn(join(system.dir, name), { config: join(dir, `${name}.yaml`) });
+  };
+
+  it('security.basic_auth, security.jwt: one user by name and password, and a token that lives as long as it says', async () => {
+    await using older = await start('older', blocks(''));
+    using there = openApi(older);
+    expect(bodyOf<{ label: string; admin: boolean }>(await there.call('GET', '/v1/me', basic))).toMatchObject({
+      label: 'olga',
+      admin: true,
+    });
+    const { token, expires_at } = bodyOf<{ token: string; expires_at: string }>(await there.call('POST', '/v1/auth/token', basic));
+    const hours = (Date.parse(expires_at) - Date.now()) / 3_600_000;
+    expect(hours).toBeGreaterThan(1.9);
+    expect(hours).toBeLessThanOrEqual(2);
+    const bearer = { headers: { authorization: `Bearer ${token}` } };
+    expect(bodyOf<{ label: string }>(await there.call('GET', '/v1/me', bearer))).toMatchObject({ label: 'olga' });
+    const { stdout } = await runRelay(['keys', 'create', '--admin', '--data', older.dir]);
+    expect((await there.call('GET', '/v1/me', { key: stdout.trim() })).status).toBe(200);
+  });
+
+  it('enabled: false switches each of them off, also API keys', async () => {
+    await using older = await start('switched', blocks('api_keys: { enabled: false }').replace('jwt: {', 'jwt: { enabled: false,'));
+    using there = openApi(older);
+    expect(await there.call('POST', '/v1/auth/token', basic)).toMatchObject({ status: 503, code: 'unavailable' });
+    const { stdout } = await runRelay(['keys', 'create', '--admin', '--data', older.dir]);
+    expect(await there.call('GET', '/v1/me', { key: stdout.trim() })).toMatchObject({ status: 401, code: 'unauthenticated' });
+    await using none = await start('no-basic', blocks('').replace('basic_auth: {', 'basic_auth: { enabled: false,'));
+    using api = openApi(none);
+    expect(await api.call('GET', '/v1/me', basic)).toMatchObject({ status: 401, code: 'unauthenticated' });
   });
 });
 

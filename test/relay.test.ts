@@ -206,9 +206,10 @@ describe('towline-relay keys beside a running relay', () => {
 
   it('limits a key to streams', async () => {
     const { key } = await createKey('--email', 'stream@example.com', '--stream', 'shell');
-    const { code, stderr } = await system.towline(relay, ['anything', 'exec', '--', 'true'], { key });
+    await using _device = await system.enrolDevice(relay, { name: 'only-shells', email: 'stream@example.com' });
+    const { code, stderr } = await system.towline(relay, ['only-shells', 'exec', '--', 'true'], { key });
     expect(code).toBe(255);
-    expect(stderr).toContain('limited to shell');
+    expect(stderr).toContain('You may use only-shells for shell, not for exec.');
   });
 });
 

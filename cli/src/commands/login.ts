@@ -71,7 +71,7 @@ async function obtainLogin(context: Context, settings: RelaySettings, options: T
   if (ofEnvironment !== undefined) return ofEnvironment;
   // Before anybody types a secret: is this the relay, is it trusted, and what does it offer?
   const method = await pickMethod(context, settings, options);
-  if (method.method === 'device_flow') return (await import('../login/by-device-flow.ts')).loginAtProvider(context, method);
+  if (method.method === 'device_flow') return (await import('../login/by-device-flow.ts')).loginAtProvider(context, settings, method);
   if (method.method === 'api_key') return loginByAskedKey(context, settings);
   return (await import('../login/by-basic.ts')).loginByBasic(context, settings, options.basic === '-');
 }

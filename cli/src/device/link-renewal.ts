@@ -1,4 +1,4 @@
-import type { ControlChannel } from '@towline/link';
+import { type ControlChannel, TokenBucket } from '@towline/link';
 import { type ClientToRelay, type RelayToClient, toTowlineError } from '@towline/protocol';
 import { shown } from '../output/terminal-text.ts';
 import { durationText } from '../output/times.ts';
@@ -10,6 +10,9 @@ const AHEAD_MS = 120_000;
 const AHEAD_PART = 0.25;
 /** Pauses after a renewal that failed, milliseconds: a quarter of what is left, within these. */
 const RETRY_MS = Object.freeze({ least: 5_000, most: 60_000 });
+/** Renewals in a second, averaged over a minute: as many as a relay takes. One that ends each at once must not flood the provider. */
+const RENEWALS_PER_SECOND = 0.1;
+const BURST_SECONDS = 60;
 /** Longest timer of Node, milliseconds; what is due later is looked at again. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
@@ -45,6 +48,7 @@ class Renewal implements LinkRenewal {
   /** Time of the relay less our steady clock, milliseconds. */
   readonly #offset: number;
   readonly #said = new Set<string>();
+  readonly #bucket = new TokenBucket(RENEWALS_PER_SECOND, BURST_SECONDS, performance.now());
   #credential: UserCredential;
   #offered: { readonly id: number; readonly credential: UserCredential } | undefined;
   #endsAt = Number.POSITIVE_INFINITY;
@@ -91,6 +95,7 @@ class Renewal implements LinkRenewal {
   #wait(ms: number): void {
     if (this.#stopped) return;
     const pause = Math.min(Math.max(ms, 0), LONGEST_TIMER_MS);
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (pause < ms) this.#wait(ms - pause);
       else this.#running = this.#renew();
@@ -99,8 +104,12 @@ class Renewal implements LinkRenewal {
   }
 
   async #renew(): Promise<void> {
+    if (!this.#bucket.take(performance.now())) return this.#wait(RETRY_MS.least);
+    const replacing = this.#credential;
     try {
-      const credential = await this.#options.renew(this.#credential);
+      const credential = await this.#options.renew(replacing);
+      // The answer to the offer before came meanwhile, and has planned anew.
+      if (replacing !== this.#credential) return;
       if (credential.value !== this.#credential.value) this.#offer(credential);
       else this.#warn('it cannot be renewed; run `towline login` in another terminal');
     } catch (error) {

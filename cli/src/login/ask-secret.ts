@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder';
 import { TowlineError } from '@towline/protocol';
 import type { Host } from '../host.ts';
 
@@ -34,7 +35,8 @@ export async function askLine({ stdin, stderr, signal }: Pick<Host, 'stdin' | 's
 }
 
 function readLine(stdin: Host['stdin'], signal: AbortSignal): Promise<string> {
-  let typed = '';
+  let typed: string[] = [];
+  const decoder = new StringDecoder('utf8');
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void) => {
       stdin.off('data', take);
@@ -43,12 +45,12 @@ function readLine(stdin: Host['stdin'], signal: AbortSignal): Promise<string> {
       settle();
     };
     const abort = () => finish(() => reject(new TowlineError('cancelled')));
-    const end = () => finish(() => resolve(typed));
+    const end = () => finish(() => resolve(typed.join('')));
     const take = (chunk: Buffer) => {
-      for (const char of chunk.toString('utf8')) {
+      for (const char of decoder.write(chunk)) {
         if (char === CTRL_C) return finish(() => reject(new TowlineError('cancelled')));
         if (LINE_ENDS.has(char) || char === CTRL_D) return end();
-        typed = BACKSPACES.has(char) ? typed.slice(0, -1) : (typed + char).slice(0, LONGEST);
+        typed = BACKSPACES.has(char) ? typed.slice(0, -1) : [...typed, char].slice(0, LONGEST);
       }
     };
     signal.addEventListener('abort', abort, { once: true });
@@ -69,8 +71,10 @@ export interface SecretInput {
 /** The first line of stdin without its end. @throws TowlineError `usage` when it is empty or longer than a secret can be. */
 export async function readSecretFromStdin(stdin: Host['stdin'], { name, hint }: SecretInput): Promise<string> {
   let text = '';
+  // A character may come in two pieces.
+  const decoder = new StringDecoder('utf8');
   for await (const chunk of stdin) {
-    text += String(chunk);
+    text += typeof chunk === 'string' ? chunk : decoder.write(chunk);
     if (text.includes('\n') || text.length > LONGEST) break;
   }
   const line = text.split('\n', 1)[0]!.replace(/\r$/, '');

@@ -6,8 +6,8 @@ import type { DeviceCode } from '../provider/device-flow.ts';
 
 /** Longest link that is shown; a terminal does not fit more. */
 const LONGEST_URL = 2_000;
-/** Lines that are shown beside the QR code. */
-const OTHER_LINES = 9;
+/** Lines that are shown beside the QR code, with the two above it that name relay and provider. */
+const OTHER_LINES = 11;
 /** White on black, whatever the theme: a code of swapped colours is not read by every camera. */
 const PAINT = Object.freeze({ on: '\u001b[97;40m', off: '\u001b[0m' });
 

@@ -56,7 +56,7 @@ export async function loginByDeviceFlow(flow: DeviceFlow): Promise<StoredToken> 
     throw explainProviderFault(error, flow.issuer);
   });
   const asked = bound(started);
-  flow.show(codeOf(asked));
+  flow.show(codeOf(asked, issuer));
   const answer = await waitForConfirmation(provider, asked, flow);
   const { issuer: name, client_id, scopes, audience } = flow;
   const request = { issuer: name, client_id, ...(scopes ? { scopes } : {}), ...(audience === undefined ? {} : { audience }) };
@@ -69,14 +69,21 @@ function bound(started: DeviceAuthorizationResponse): DeviceAuthorizationRespons
   return { ...started, interval, expires_in: Math.min(started.expires_in, LONGEST_WAIT_S) };
 }
 
-function codeOf({ verification_uri, verification_uri_complete, user_code, expires_in }: DeviceAuthorizationResponse): DeviceCode {
+function codeOf(asked: DeviceAuthorizationResponse, issuer: URL): DeviceCode {
+  const { verification_uri, verification_uri_complete, user_code, expires_in } = asked;
   return {
-    // The parser's own form holds no control characters.
-    url: parseProviderUrl(verification_uri).href,
+    url: pageOf(verification_uri, issuer),
     code: shown(user_code, 64),
-    ...(verification_uri_complete === undefined ? {} : { directUrl: parseProviderUrl(verification_uri_complete).href }),
+    ...(verification_uri_complete === undefined ? {} : { directUrl: pageOf(verification_uri_complete, issuer) }),
     validMs: expires_in * 1_000,
   };
+}
+
+/** A page as it is shown, in the parser's own form, which holds no control characters. A provider elsewhere sends nobody to a program here. */
+function pageOf(text: string, issuer: URL): string {
+  const { href, protocol } = parseProviderUrl(text);
+  if (protocol === issuer.protocol || protocol === 'https:') return href;
+  throw unavailable(issuer, 'wants a page of this very machine to be opened');
 }
 
 async function waitForConfirmation(

@@ -42,7 +42,7 @@ export function explainProviderFault(error: unknown, issuer: string): TowlineErr
   if (ours !== undefined) return ours;
   const url = parseProviderUrl(issuer);
   const refusal = refusalOf(error);
-  if (refusal === undefined) return unavailable(url, `gave an answer that is not valid (${reasonOf(error)})`, error);
+  if (refusal === undefined) return unavailable(url, `gave an answer that is not valid (${reasonOf(error)})`, withoutCauses(error));
   const said = (error as ResponseBodyError).error_description;
   return new TowlineError(
     'login_denied',
@@ -52,6 +52,11 @@ export function explainProviderFault(error: unknown, issuer: string): TowlineErr
       cause: error,
     },
   );
+}
+
+/** Deeper causes carry the answer itself, or quote it, as the parser of JSON does: it may hold a token. */
+function withoutCauses(error: unknown): Error {
+  return Object.assign(new Error(reasonOf(error)), { stack: error instanceof Error ? error.stack : undefined });
 }
 
 function reasonOf(error: unknown): string {

@@ -47,10 +47,11 @@ export function createProviderFetch(network: ProviderNetwork): CustomFetch {
   };
 }
 
-/** A URL of a provider that may be used: https, or http to this very machine. @throws TowlineError `provider_unavailable`. */
+/** A URL of a provider that may be used: https, or http to this very machine; no user name, which reads as a host. @throws TowlineError `provider_unavailable`. */
 export function parseProviderUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))) return url;
+  const anonymous = url !== undefined && url.username === '' && url.password === '';
+  if (anonymous && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)))) return url;
   throw new TowlineError('provider_unavailable', `The identity provider is named with ${shown(text, 200)}, which is no https:// URL.`, {
     hint: 'Tell the operator of the relay: without TLS the login would be readable on the way.',
   });

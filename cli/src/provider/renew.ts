@@ -63,7 +63,7 @@ async function renewLocked(provider: Configuration, found: RenewableToken, place
       if (token === undefined) throw loginRemoved();
       renewed = token;
       // Another program has renewed it in between, or somebody has logged in anew.
-      if (!isDue(token, place) || !isRenewable(token) || token.issuer !== found.issuer) return null;
+      if (!isDue(token, place) || !isRenewable(token) || !isOfSameClient(token, found)) return null;
       place.signal?.throwIfAborted();
       renewed = await askProvider(provider, token, place);
       spent = true;
@@ -75,6 +75,11 @@ async function renewLocked(provider: Configuration, found: RenewableToken, place
     place.warn(`${error.message} The renewed login could not be kept: log in again.`);
   }
   return renewed;
+}
+
+/** The provider was found for this issuer and client; a refresh token of another one would be spent in vain. */
+function isOfSameClient(token: RenewableToken, { issuer, client_id }: RenewableToken): boolean {
+  return token.issuer === issuer && token.client_id === client_id;
 }
 
 /** The signal has no part in it: whoever cuts this off may lose the only refresh token that works. */

@@ -5,7 +5,7 @@ import { TowlineError } from '@towline/protocol';
 import { refuseSharedFolder } from './user-folder.ts';
 
 /** Largest file of a user, bytes: a few keys and certificates. */
-const MAX_BYTES = 1_048_576;
+export const MAX_PRIVATE_FILE_BYTES = 1_048_576;
 
 /**
  * Reads a file that may hold secrets. Null when there is none.
@@ -46,8 +46,8 @@ function refuseUnsafe(path: string, stat: Stats): void {
       hint: `Run chmod 600 ${path}, and renew the secrets in it if others may have read them.`,
     });
   }
-  if (stat.size > MAX_BYTES)
-    throw new TowlineError('file_damaged', `${path} has ${stat.size} bytes, where at most ${MAX_BYTES} are expected.`);
+  if (stat.size > MAX_PRIVATE_FILE_BYTES)
+    throw new TowlineError('file_damaged', `${path} has ${stat.size} bytes, where at most ${MAX_PRIVATE_FILE_BYTES} are expected.`);
 }
 
 function nullIfAbsent(error: NodeJS.ErrnoException): null {

@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url';
 import type { AuthOutcome, AuthProvider, Clock, Credential, Principal } from '@towline/contract';
 import { defined } from '@towline/protocol';
 import { createGuessGate } from './guess-gate.ts';
@@ -45,10 +46,15 @@ export function createBasicJudge(users: readonly BasicUser[], clock: Clock): Aut
   };
 }
 
-/** Domains of the addresses that the operator has written; undefined when there are none. */
+/** Domains of the addresses that the operator has written, ASCII as other providers name theirs; undefined when there are none. */
 export function emailDomainsOf(users: readonly { readonly email?: string | undefined }[]): readonly string[] | undefined {
-  const domains = users.flatMap(({ email }) => (email === undefined ? [] : [email.slice(email.lastIndexOf('@') + 1)]));
+  const domains = users.flatMap(({ email }) => (email === undefined ? [] : [asciiDomain(email.slice(email.lastIndexOf('@') + 1))]));
   return domains.length === 0 ? undefined : [...new Set(domains)];
+}
+
+/** A domain that has no ASCII form stays as it is. */
+function asciiDomain(domain: string): string {
+  return domainToASCII(domain) || domain;
 }
 
 /** In the one form in which names and passwords are compared; null for what no user of the config can be. */

@@ -20,6 +20,8 @@ const SALT_BYTES = 16;
 const KEY_BYTES = 32;
 /** Bounds of what is accepted: below, guesses are cheap; above, one login takes the machine's memory. */
 const MIN_N = 2 ** 14;
+/** With less a guess takes little memory, and OpenSSL computes no key where N is large. */
+const MIN_R = 8;
 const MAX_MEMORY = 256 * 1_048_576;
 const MAX_P = 16;
 const HASH = /^scrypt\$([1-9][0-9]{0,9})\$([1-9][0-9]?)\$([1-9][0-9]?)\$([A-Za-z0-9_-]{22,86})\$([A-Za-z0-9_-]{43,86})$/;
@@ -36,7 +38,7 @@ export function parsePasswordHash(text: string): PasswordHash | null {
   const match = HASH.exec(text);
   if (match === null) return null;
   const [n, r, p] = [Number(match[1]), Number(match[2]), Number(match[3])];
-  if (n < MIN_N || !Number.isInteger(Math.log2(n)) || 128 * n * r > MAX_MEMORY || p > MAX_P) return null;
+  if (n < MIN_N || r < MIN_R || !Number.isInteger(Math.log2(n)) || 128 * n * r > MAX_MEMORY || p > MAX_P) return null;
   return { n, r, p, salt: Buffer.from(match[4]!, 'base64url'), key: Buffer.from(match[5]!, 'base64url') };
 }
 

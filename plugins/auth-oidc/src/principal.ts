@@ -25,9 +25,14 @@ export function principalOf(claims: Claims, options: OidcOptions, ignored: Ignor
 
 /** A name that reads as an e-mail address is passed over: people choose their names, and it might be that of another. */
 function labelOf({ preferred_username, name, sub }: Claims, email: string | undefined): string {
-  const names = [preferred_username, name].filter((text) => typeof text === 'string' && !text.includes('@'));
+  const names = [preferred_username, name].filter((text) => typeof text === 'string' && !readsAsAddress(text));
   const label = [email, ...names, sub].map(cleaned).find((text) => text !== '') ?? '';
   return [...label].slice(0, MAX_LABEL).join('');
+}
+
+/** Also by an at sign of other widths, which looks the same. */
+function readsAsAddress(text: string): boolean {
+  return text.normalize('NFKC').includes('@');
 }
 
 /** Without control and formatting characters, which could turn the text around where it is shown. */

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type AuthProvider, type Credential, type Log, type Principal, TowlineError } from '@towline/contract';
+import { withOwnAddress } from './email-domains.ts';
 import { noteLogin, type SettleParts, settleUser } from './settle.ts';
 
 /** Longest credential that is looked at, characters. Tokens with many groups reach 8 KiB. */
@@ -25,8 +26,15 @@ export interface Authenticator {
   authenticate(headers: IncomingHttpHeaders, signal: AbortSignal): Promise<Identity>;
 }
 
+/** What the chain works with. */
+export interface AuthenticatorParts extends SettleParts {
+  readonly log: Log;
+  /** Has the live sessions of a user judged anew whose last login proves something else than the one before: keys go by it. */
+  readonly changed?: (userId: string) => Promise<void>;
+}
+
 /** Makes the chain. A provider that answers `rejected` ends it: nobody is asked after one who knew the credential. */
-export function createAuthenticator(providers: readonly NamedProvider[], parts: SettleParts & { readonly log: Log }): Authenticator {
+export function createAuthenticator(providers: readonly NamedProvider[], parts: AuthenticatorParts): Authenticator {
   const note = createNotes(parts);
   return {
     async authenticate(headers, signal) {
@@ -43,16 +51,14 @@ export function createAuthenticator(providers: readonly NamedProvider[], parts: 
 async function ask(providers: readonly NamedProvider[], credential: Credential, signal: AbortSignal): Promise<Principal> {
   for (const { provider } of providers) {
     const answer = await provider.authenticate(credential, signal);
-    if (answer.outcome === 'accepted') return answer.principal;
+    if (answer.outcome === 'accepted') return withOwnAddress(answer.principal, provider);
     if (answer.outcome === 'rejected') throw new TowlineError(answer.code, answer.message);
   }
   throw new TowlineError('unauthenticated');
 }
 
 /** Notes logins beside the requests that tell of them. Only that of a new user is waited for: what is done with it may need the record. */
-function createNotes(
-  parts: SettleParts & { readonly log: Log },
-): (claimed: Principal, user: Parameters<typeof noteLogin>[2]) => Promise<void> {
+function createNotes(parts: AuthenticatorParts): (claimed: Principal, user: Parameters<typeof noteLogin>[2]) => Promise<void> {
   const running = new Set<string>();
   return async (claimed, user) => {
     if (user !== null && running.has(claimed.id)) return;
@@ -60,7 +66,10 @@ function createNotes(
     if (noting === null) return;
     if (user === null) return void (await noting);
     running.add(claimed.id);
+    const provesElse =
+      user.email !== claimed.email || JSON.stringify(user.claims) !== JSON.stringify(claimed.keyId === undefined ? claimed.scopes : []);
     noting
+      .then(() => (provesElse ? parts.changed?.(claimed.id) : undefined))
       .catch((error: unknown) => parts.log.error('a login could not be noted', { user: claimed.id, error }))
       .finally(() => running.delete(claimed.id));
   };

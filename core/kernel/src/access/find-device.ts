@@ -3,6 +3,8 @@ import { type DeviceId, isId, printable } from '@towline/protocol';
 
 /** How many of the devices a name fits are listed in the error. */
 const LISTED = 5;
+/** How many of them are looked at: others may share devices of the same name. */
+const SEARCHED = 100;
 
 /**
  * The device that somebody named: by exact id, else by exact name, else by an unambiguous prefix of the id.
@@ -10,24 +12,28 @@ const LISTED = 5;
  */
 export async function findDevice(devices: Pick<DeviceRepository, 'get' | 'list'>, named: string, caller: Caller): Promise<Device> {
   const exact = isId(named) ? await devices.get(named as DeviceId, caller) : null;
-  const found = exact ?? (await findByName(devices, named, caller)) ?? (await findByPrefix(devices, named, caller));
+  const found = exact ?? (await findByText(devices, named, caller));
   if (found === null) throw new TowlineError('not_found', `No device “${printable(named)}”, or it is not yours to see.`);
   return found;
 }
 
-async function findByName(devices: Pick<DeviceRepository, 'get' | 'list'>, name: string, caller: Caller): Promise<Device | null> {
-  const { items } = await devices.list({ name }, { limit: LISTED }, caller);
-  return theOnly(items, `The name “${printable(name)}”`);
-}
-
-async function findByPrefix(devices: Pick<DeviceRepository, 'get' | 'list'>, idPrefix: string, caller: Caller): Promise<Device | null> {
-  if (!/^[0-9a-f]{4,32}$/.test(idPrefix)) return null;
-  const { items } = await devices.list({ idPrefix }, { limit: LISTED }, caller);
-  return theOnly(items, `The id prefix ${idPrefix}`);
+/** What belongs to one of the caller’s scopes comes first: whatever others share, and how they name it, changes nothing of it. */
+async function findByText(devices: Pick<DeviceRepository, 'get' | 'list'>, text: string, caller: Caller): Promise<Device | null> {
+  const named = (await devices.list({ name: text }, { limit: SEARCHED }, caller)).items;
+  const begun = /^[0-9a-f]{4,32}$/.test(text) ? (await devices.list({ idPrefix: text }, { limit: SEARCHED }, caller)).items : [];
+  const isOwn = ({ owner }: Device) => !Array.isArray(caller) || caller.includes(owner);
+  const byName = `The name “${printable(text)}”`;
+  const byPrefix = `The id prefix ${text}`;
+  return (
+    theOnly(named.filter(isOwn), byName) ?? theOnly(begun.filter(isOwn), byPrefix) ?? theOnly(named, byName) ?? theOnly(begun, byPrefix)
+  );
 }
 
 function theOnly(items: readonly Device[], what: string): Device | null {
   if (items.length <= 1) return items[0] ?? null;
-  const list = items.map(({ id, name, owner }) => `${id} (${printable(name)}, ${owner})`).join(', ');
+  const list = items
+    .slice(0, LISTED)
+    .map(({ id, name, owner }) => `${id} (${printable(name)}, ${owner})`)
+    .join(', ');
   throw new TowlineError('ambiguous', `${what} fits several devices: ${list}.`);
 }

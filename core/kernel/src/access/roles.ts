@@ -1,6 +1,7 @@
 import { type Caller, type Device, type Principal, ROLES, type Role, roleIncludes, type ScopeRole, TowlineError } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import type { Scope } from '@towline/protocol';
+import { requireWhole } from '../people/whole-credential.ts';
 import { RIGHTS, type RightName } from './rights.ts';
 
 /** On whose behalf the store is asked for a principal: its scopes, or everything for a platform admin. */
@@ -62,6 +63,7 @@ export function requireOnScope(principal: Principal, owner: Scope, name: RightNa
 /** @throws TowlineError `forbidden`. */
 export function requirePlatformAdmin(principal: Principal): void {
   if (principal.kind !== 'user' || !principal.admin) throw new TowlineError('forbidden', 'This is for platform admins.');
+  requireWhole(principal);
 }
 
 /**

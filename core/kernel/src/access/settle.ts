@@ -1,5 +1,6 @@
 import { type Clock, type Principal, type ScopeRole, type Standing, type Store, TowlineError, type User } from '@towline/contract';
 import { defined, type ErrorCode, normaliseEmail, type OrgId, orgOfScope, orgScope, userScope } from '@towline/protocol';
+import { OPERATOR_SCOPE } from '../people/operator-scope.ts';
 import { intersectScopes, mergeScopes } from './roles.ts';
 
 /** How long a note of a user's last login is good enough, milliseconds. */
@@ -114,7 +115,8 @@ function membershipScopes({ memberships }: Standing): ScopeRole[] {
 function withoutDeleted(scopes: readonly ScopeRole[], deleted: readonly OrgId[]): ScopeRole[] {
   return scopes.filter(({ scope }) => {
     const org = orgOfScope(scope);
-    return org === null || !deleted.includes(org);
+    // That of the operator lists keys of platform admins, and nobody is given it by a claim.
+    return org === null || (scope !== OPERATOR_SCOPE && !deleted.includes(org));
   });
 }
 

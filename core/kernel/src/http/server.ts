@@ -114,7 +114,8 @@ const NEEDED = Object.freeze({
 async function decorate(app: HttpServer, { authenticator, onRefused }: HttpSettings): Promise<void> {
   app.decorateRequest('principal', null);
   app.decorateRequest('claimed', null);
-  app.addHook('onRequest', async (request) => {
+  // After the limits of routes, which count what is refused as well: nobody tries credentials faster than they allow.
+  app.addHook('preParsing', async (request) => {
     const access = request.routeOptions.config.access ?? 'user';
     refuseRepeated(request);
     if (access === 'anyone' || (access === 'enrolment' && !hasCredential(request))) return;

@@ -54,7 +54,8 @@ export async function revokeVisibleKey(
   const key = await findVisibleKey(parts.store, principal, id);
   if (!isOwn(key, principal)) {
     requireWhole(principal);
-    if (key.userId !== principal.id) requireOnScope(principal, key.owner, 'key.revoke');
+    // A key that is less than its user is not its user: it needs the right like anybody else.
+    if (key.userId !== principal.id || principal.bounded) requireOnScope(principal, key.owner, 'key.revoke');
   }
   const revoked = await revokeFoundKey(parts, key, { ...doerOf(asker), ...(reason === undefined ? {} : { reason }) });
   if (!revoked) throw new TowlineError('conflict', 'The key was revoked before.', { hint: 'Nothing is left to be done.' });

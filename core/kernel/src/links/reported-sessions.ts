@@ -47,7 +47,11 @@ async function judgeAll(parts: ReportedSessionsParts, link: DeviceLink, waiting:
   const books = await openSessionsOf(parts.store, link.device.id);
   for (const id of [...waiting]) {
     const error = await refusalOf(parts, books.get(id));
-    if (error !== null && !isRefusal(error)) throw error;
+    if (error !== null && !isRefusal(error)) {
+      // The others must not wait for this one.
+      parts.log.error('a session could not be judged anew; it is tried again', { device: link.device.id, session: id, error });
+      continue;
+    }
     waiting.delete(id);
     if (error === null) continue;
     parts.log.info('a session that a device brought with it ends', { device: link.device.id, session: id, code: error.code });

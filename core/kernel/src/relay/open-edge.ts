@@ -67,7 +67,11 @@ export interface Edge {
 export async function openEdge(parts: EdgeParts): Promise<Edge> {
   const { config, plugins, log, registry, joined, serving, listeners, metrics } = parts;
   const { store, providers } = plugins;
-  const authenticator = createAuthenticator(providers, { ...parts.settling, log });
+  const changed = (id: string) => {
+    parts.access.note({ kind: 'user', id, message: 'The last login proves less than the one before.' });
+    return parts.access.enforce();
+  };
+  const authenticator = createAuthenticator(providers, { ...parts.settling, changed, log });
   const onRefused = recordRefusedCredentials(parts);
   const app = await createHttpServer({
     authenticator,

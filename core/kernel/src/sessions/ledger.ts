@@ -1,6 +1,6 @@
 import { type AuditEvent, type Clock, type Log, type OpenSession, type Store, TowlineError } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
-import { type DeviceId, defined, isErrorCode, type SessionEnd, type SessionId } from '@towline/protocol';
+import { type DeviceId, defined, isErrorCode, type Scope, type SessionEnd, type SessionId } from '@towline/protocol';
 
 /** How long the relay waits for the device's word on the end of a session whose stream is over, milliseconds. */
 export const JOURNAL_GRACE_MS = 10_000;
@@ -54,12 +54,15 @@ export interface SessionLedger {
 /** Opens the books. */
 export function createSessionLedger({ store, announce, audit, clock, log }: LedgerParts): SessionLedger {
   const closing = new Map<SessionId, Promise<void>>();
+  // Whoever gets the device does not get the records of what was done on it before: the end is told to whom the begin was told.
+  const openedFor = new Map<SessionId, Scope>();
   const closeOnce = async (id: SessionId, closed: SessionClosing) => {
     const session = await store.sessions.get(id, SYSTEM_SCOPE);
     if (session === null) return;
     // The record first: a crash before the removal is noticed at the next start, one after it would have lost the record.
-    await audit(closingEvent(session, closed, clock.now()));
+    await audit(closingEvent({ ...session, owner: openedFor.get(id) ?? session.owner }, closed, clock.now()));
     await store.sessions.remove(id);
+    openedFor.delete(id);
   };
   /** Who comes second waits for the first, and fails with it: what a device reported may be acknowledged only when it is written. */
   const close = (id: SessionId, closed: SessionClosing): Promise<void> => {
@@ -70,9 +73,11 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
   return {
     async open(session) {
       if (!(await store.sessions.insert(session))) throw new TowlineError('conflict', 'A session of this id is open already.');
+      openedFor.set(session.id, session.owner);
       try {
         await announce(openingEvent(session));
       } catch (error) {
+        openedFor.delete(session.id);
         await store.sessions.remove(session.id);
         throw error;
       }

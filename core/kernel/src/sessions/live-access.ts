@@ -33,14 +33,20 @@ export interface LiveAccess {
   enforce(): Promise<void>;
 }
 
+/** Why a session is judged anew, in words where there are any. Each is another object: a judgement strikes off the one it began with. */
+interface Note {
+  readonly message?: string;
+}
+
 /** Makes it, with nothing noted. */
 export function createLiveAccess(parts: LiveAccessParts): LiveAccess {
   const carried = new Set<CarriedSession>();
-  const noted = new Map<CarriedSession, string | undefined>();
+  const noted = new Map<CarriedSession, Note>();
   let round = 0;
-  const judge = async (session: CarriedSession, message: string | undefined) => {
-    if (carried.has(session) && !(await judgeOne(parts, session, message))) return;
-    noted.delete(session);
+  const judge = async (session: CarriedSession, note: Note) => {
+    if (carried.has(session) && !(await judgeOne(parts, session, note.message))) return;
+    // What was noted in the meantime is about something that this judgement may not have seen.
+    if (noted.get(session) === note) noted.delete(session);
   };
   const enforce = async () => {
     const waiting = [...noted];
@@ -56,8 +62,9 @@ export function createLiveAccess(parts: LiveAccessParts): LiveAccess {
     watch(session, judged) {
       carried.add(session);
       if (judged !== round) {
-        noted.set(session, undefined);
-        void enforce();
+        const note = {};
+        noted.set(session, note);
+        void judge(session, note);
       }
       return () => {
         carried.delete(session);
@@ -66,10 +73,12 @@ export function createLiveAccess(parts: LiveAccessParts): LiveAccess {
     },
     note(revocation) {
       round += 1;
-      for (const session of carried) if (isTouched(session, revocation)) noted.set(session, revocation.message);
+      for (const session of carried) if (isTouched(session, revocation)) noted.set(session, { message: revocation.message });
     },
     noteRenewed(credential) {
-      for (const session of carried) if (session.opener.credential === credential) noted.set(session, undefined);
+      // An opening that is not carried yet was judged by the older credential.
+      round += 1;
+      for (const session of carried) if (session.opener.credential === credential) noted.set(session, {});
     },
     enforce,
   };

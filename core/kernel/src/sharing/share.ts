@@ -22,6 +22,7 @@ export async function shareDevice(
 ): Promise<Device> {
   const now = parts.clock.now();
   if (request.until !== undefined && request.until <= now) throw new TowlineError('invalid_request', 'until: this moment is over.');
+  refuseOutliving(asker.principal, request.until);
   await refuseDeletedOrg(parts.store, request.scope);
   const shared = await changeShares(parts, asker, id, (device) => {
     if (request.scope === device.owner)
@@ -32,7 +33,9 @@ export async function shareDevice(
     const others = device.shares.filter(({ scope }) => scope !== request.scope);
     if (others.length >= MAX_SHARES) throw tooMany(device);
     const share: Share = { ...request, sharedAt: now, sharedBy: asker.principal.label };
-    return { shares: [...others, share], narrowed: before !== undefined && !isWithin(before, share) };
+    // Also one that ended a moment ago: what lives by it is ended by this change, if nobody has looked yet.
+    const replaced = device.shares.find(({ scope }) => scope === request.scope);
+    return { shares: [...others, share], narrowed: replaced !== undefined && !isWithin(replaced, share) };
   });
   const { scope, role, streams, until } = request;
   const limits = {
@@ -71,6 +74,14 @@ function changeShares({ store, clock }: ChangeParts, { principal }: Asker, id: D
     const message = `Your access to ${printable(device.name)} was changed.`;
     const notice: RevocationNotice | undefined = narrowed ? { at: clock.now(), code: 'access_ended', message } : undefined;
     return store.devices.update(id, { shares }, device.revision, callerOf(principal), notice);
+  });
+}
+
+/** Whoever finds a key that ends must not be able to keep by a share what it opens. @throws TowlineError `forbidden`. */
+function refuseOutliving({ keyId, expiresAt }: Asker['principal'], until: number | undefined): void {
+  if (keyId === undefined || expiresAt === undefined || (until !== undefined && until <= expiresAt)) return;
+  throw new TowlineError('forbidden', `Your key ends at ${new Date(expiresAt).toISOString()}, and what it shares cannot last longer.`, {
+    hint: 'Say until when, or share with a login.',
   });
 }
 

@@ -1,5 +1,6 @@
 import { defined } from '@towline/protocol';
 import { z } from 'zod';
+import { createTurns } from '../../enrolment/turns.ts';
 import { createKeyFor, type KeySpec } from '../../keys/create.ts';
 import { findVisibleKey, listVisibleKeys, revokeVisibleKey } from '../../keys/visible.ts';
 import type { ChangeParts } from '../../people/change.ts';
@@ -29,6 +30,8 @@ const creation = z.strictObject({
 /** Routes of API keys; those of devices are not among them. */
 export function keyRoutes(app: HttpServer, parts: ChangeParts): void {
   const { store, clock } = parts;
+  // Keys asked for at the same moment must not all find room below the bound.
+  const inTurn = createTurns();
 
   app.get('/v1/keys', { schema: { querystring: z.object({ ...pageQuery, all: yesOrNo, revoked: yesOrNo }) } }, async (request) => {
     const filter = { all: request.query.all === 'true', includeRevoked: request.query.revoked === 'true' };
@@ -38,7 +41,7 @@ export function keyRoutes(app: HttpServer, parts: ChangeParts): void {
 
   app.post('/v1/keys', { schema: { body: creation } }, async (request, reply) => {
     const asker = { principal: principalOf(request), address: request.ip };
-    return reply.status(201).send(await createKeyFor(parts, asker, specOf(request.body)));
+    return reply.status(201).send(await inTurn(() => createKeyFor(parts, asker, specOf(request.body))));
   });
 
   app.get('/v1/keys/:id', { schema: { params: byId } }, async (request) => {

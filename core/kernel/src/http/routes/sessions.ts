@@ -3,7 +3,7 @@ import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import { idSchema, printable, type SessionId } from '@towline/protocol';
 import { z } from 'zod';
 import { actorOf } from '../../access/actor.ts';
-import { requireOnDevice, requireOnScope } from '../../access/roles.ts';
+import { requireOnDevice, requireOnScope, roleOnDevice } from '../../access/roles.ts';
 import type { DeviceRegistry } from '../../links/registry.ts';
 import { type HttpServer, principalOf } from '../server.ts';
 
@@ -55,8 +55,11 @@ async function findSession(
   const absent = new TowlineError('not_found', 'No such open session, or it is not yours to end.');
   const session = await store.sessions.get(id, SYSTEM_SCOPE);
   if (session === null || (principal.devices !== undefined && !principal.devices.includes(session.deviceId))) throw absent;
-  if (session.actor.id === principal.id) return session;
+  const own = session.actor.id === principal.id;
+  if (own && !principal.bounded) return session;
   const device = await store.devices.get(session.deviceId, SYSTEM_SCOPE);
+  // A key that its user made may be for some scopes alone: it ends what is on devices that it sees.
+  if (own && device !== null && roleOnDevice(principal, device, now) !== null) return session;
   try {
     if (device === null) requireOnScope(principal, session.owner, 'session.end');
     else requireOnDevice(principal, device, 'session.end', now);
