@@ -171,7 +171,8 @@ export class QuicStream extends Duplex implements ByteStream {
 
   /** Looks whether the peer stopped reading. Its word is seen for a moment only, before it is answered. */
   lookForStop(): void {
-    if (this.destroyed) return;
+    // Once its end is sent, quiche may have forgotten it by now, which is no word of the peer's.
+    if (this.destroyed || !this.onlyWrites) return;
     try {
       this.#host.native.streamCapacity(this.id);
     } catch (error) {
