@@ -1,4 +1,5 @@
 import { type Device, MAX_SHARES, type RevocationNotice, type Share, TowlineError } from '@towline/contract';
+import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import { type DeviceId, printable, type Scope } from '@towline/protocol';
 import { callerOf, requireOnDevice } from '../access/roles.ts';
 import { type Asker, type ChangeParts, doerOf, enforceAndRecord } from '../people/change.ts';
@@ -22,7 +23,7 @@ export async function shareDevice(
 ): Promise<Device> {
   const now = parts.clock.now();
   if (request.until !== undefined && request.until <= now) throw new TowlineError('invalid_request', 'until: this moment is over.');
-  refuseOutliving(asker.principal, request.until);
+  await refuseOutliving(parts, asker.principal, request.until);
   await refuseDeletedOrg(parts.store, request.scope);
   const shared = await changeShares(parts, asker, id, (device) => {
     if (request.scope === device.owner)
@@ -77,10 +78,15 @@ function changeShares({ store, clock }: ChangeParts, { principal }: Asker, id: D
   });
 }
 
-/** Whoever finds a key that ends must not be able to keep by a share what it opens. @throws TowlineError `forbidden`. */
-function refuseOutliving({ keyId, expiresAt }: Asker['principal'], until: number | undefined): void {
-  if (keyId === undefined || expiresAt === undefined || (until !== undefined && until <= expiresAt)) return;
-  throw new TowlineError('forbidden', `Your key ends at ${new Date(expiresAt).toISOString()}, and what it shares cannot last longer.`, {
+/**
+ * Whoever finds a key that ends must not be able to keep by a share what it opens. A token made from a key ends sooner than the key, which
+ * says nothing. @throws TowlineError `forbidden`.
+ */
+async function refuseOutliving({ store }: ChangeParts, { keyId }: Asker['principal'], until: number | undefined): Promise<void> {
+  if (keyId === undefined) return;
+  const ends = (await store.keys.get(keyId, SYSTEM_SCOPE))?.expiresAt;
+  if (ends === undefined || (until !== undefined && until <= ends)) return;
+  throw new TowlineError('forbidden', `Your key ends at ${new Date(ends).toISOString()}, and what it shares cannot last longer.`, {
     hint: 'Say until when, or share with a login.',
   });
 }
