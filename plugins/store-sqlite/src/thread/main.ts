@@ -1,9 +1,13 @@
 import { parentPort } from 'node:worker_threads';
+import type { Database } from 'better-sqlite3';
 import type { FromThread, Request, ThreadSettings } from '../thread-messages.ts';
+import { exportOperations } from './export.ts';
 import { encodeError } from './fault.ts';
-import { createGroupCommit } from './group-commit.ts';
+import { createGroupCommit, type Work } from './group-commit.ts';
+import { importOperations } from './import.ts';
 import { openDatabase } from './open-database.ts';
 import { readOperations, writeOperations } from './operations.ts';
+import { createPlainWork } from './plain-work.ts';
 import { createReading } from './reading.ts';
 import { RequestQueue } from './request-queue.ts';
 import { Statements } from './statements.ts';
@@ -11,13 +15,16 @@ import { Statements } from './statements.ts';
 const port = parentPort!;
 const send = (message: FromThread) => port.postMessage(message);
 
+function workOf({ role, path }: ThreadSettings, database: Database): Work {
+  const statements = new Statements(database);
+  if (role === 'writer') return createGroupCommit(database, writeOperations(statements));
+  if (role === 'reader') return createReading(database, readOperations(statements, path));
+  return createPlainWork(role === 'exporter' ? exportOperations(database) : importOperations(database));
+}
+
 function serve(settings: ThreadSettings): void {
   const database = openDatabase(settings);
-  const statements = new Statements(database);
-  const work =
-    settings.role === 'writer'
-      ? createGroupCommit(database, writeOperations(statements))
-      : createReading(database, readOperations(statements, settings.path));
+  const work = workOf(settings, database);
   const queue = new RequestQueue((requests) => send({ type: 'replies', ...work(requests) }));
   port.on('message', (message: readonly Request[] | 'close') => {
     if (message !== 'close') return queue.add(message);
