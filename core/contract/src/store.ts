@@ -258,6 +258,8 @@ export interface MetaRepository {
  * All may be called at the same time; each is atomic by itself. Failures are TowlineError `store_failed`.
  */
 export interface Store {
+  /** Numbers of the schema that the data had before the start and that they have since; absent where a store has none. 0: there were no data. */
+  readonly schema?: { readonly from: number; readonly to: number } | undefined;
   readonly devices: DeviceRepository;
   readonly registrations: RegistrationRepository;
   readonly keys: KeyRepository;

@@ -34,6 +34,7 @@ export class SqliteStore implements Store, PluginLife {
   readonly #beside = new Set<DatabaseThread>();
   #disposal: Promise<void> | undefined;
   #writes = 0;
+  #schema: Store['schema'];
 
   /** Does no I/O. `path` is absolute. */
   constructor(path: string, parts: { readonly log: Log; readonly clock: Clock }) {
@@ -46,6 +47,9 @@ export class SqliteStore implements Store, PluginLife {
     });
   }
 
+  get schema() {
+    return this.#schema;
+  }
   get devices() {
     return this.#repositories.devices;
   }
@@ -128,7 +132,7 @@ export class SqliteStore implements Store, PluginLife {
     const threads = { writer: new DatabaseThread('writer'), reader: new DatabaseThread('reader') };
     try {
       // The writer first: it makes the file and its tables, and heals what a crash left.
-      await threads.writer.open({ ...settings, role: 'writer' }, signal);
+      this.#schema = (await threads.writer.open({ ...settings, role: 'writer' }, signal)) ?? undefined;
       await threads.reader.open({ ...settings, role: 'reader' }, signal);
     } catch (error) {
       await Promise.all([threads.reader.terminate(), threads.writer.terminate()]);

@@ -1,4 +1,4 @@
-import type { StoreRecord } from '@towline/contract';
+import type { Store, StoreRecord } from '@towline/contract';
 import type { ErrorCode } from '@towline/protocol';
 
 /**
@@ -40,8 +40,11 @@ export interface WireError {
 /** Answer to one call. */
 export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly error: WireError };
 
-/** Sent by a thread. `commits` counts the transactions of a writer since it started. */
+/** Numbers of the schema before a start and since. */
+export type SchemaChange = NonNullable<Store['schema']>;
+
+/** Sent by a thread. `schema`: by the writer. `commits` counts the transactions of a writer since it started. */
 export type FromThread =
-  | { readonly type: 'opened' }
+  | { readonly type: 'opened'; readonly schema: SchemaChange | null }
   | { readonly type: 'failed'; readonly error: WireError }
   | { readonly type: 'replies'; readonly replies: readonly Reply[]; readonly commits: number };

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { Database } from 'better-sqlite3';
-import type { FromThread, Request, ThreadSettings } from '../thread-messages.ts';
+import type { FromThread, Request, SchemaChange, ThreadSettings } from '../thread-messages.ts';
 import { exportOperations } from './export.ts';
 import { encodeError } from './fault.ts';
 import { createGroupCommit, type Work } from './group-commit.ts';
@@ -22,8 +22,8 @@ function workOf({ role, path }: ThreadSettings, database: Database): Work {
   return createPlainWork(role === 'exporter' ? exportOperations(database) : importOperations(database));
 }
 
-function serve(settings: ThreadSettings): void {
-  const database = openDatabase(settings);
+function serve(settings: ThreadSettings): SchemaChange | null {
+  const { database, schema } = openDatabase(settings);
   const work = workOf(settings, database);
   const queue = new RequestQueue((requests) => send({ type: 'replies', ...work(requests) }));
   port.on('message', (message: readonly Request[] | 'close') => {
@@ -33,12 +33,12 @@ function serve(settings: ThreadSettings): void {
     database.close();
     port.close();
   });
+  return schema;
 }
 
 port.once('message', (settings: ThreadSettings) => {
   try {
-    serve(settings);
-    send({ type: 'opened' });
+    send({ type: 'opened', schema: serve(settings) });
   } catch (error) {
     send({ type: 'failed', error: encodeError(error) });
     port.close();

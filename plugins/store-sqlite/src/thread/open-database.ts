@@ -1,32 +1,37 @@
 import SQLite, { type Database } from 'better-sqlite3';
 import { BUSY_TIMEOUT_MS, CHECKPOINT_PAGES, MAX_IDLE_LOG_BYTES } from '../limits.ts';
-import type { ThreadRole, ThreadSettings } from '../thread-messages.ts';
+import type { SchemaChange, ThreadRole, ThreadSettings } from '../thread-messages.ts';
 import { prepareFile } from './database-file.ts';
 import { StoreFault } from './fault.ts';
 import { APPLICATION_ID, migrate } from './migrate.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 
+/** A connection; with what became of the schema where it is the writer's. */
+export interface OpenedDatabase {
+  readonly database: Database;
+  readonly schema: SchemaChange | null;
+}
+
 /**
  * Opens a connection. The writer makes, checks and migrates the file; the others come after it.
  * @throws StoreFault that names the file and what to do.
  */
-export function openDatabase({ role, path, now }: ThreadSettings): Database {
+export function openDatabase({ role, path, now }: ThreadSettings): OpenedDatabase {
   if (role === 'writer') prepareFile(path);
   const database = explained(path, () => new SQLite(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true }));
   try {
-    explained(path, () => prepare(database, role, now));
-    return database;
+    return { database, schema: explained(path, () => prepare(database, role, now)) };
   } catch (error) {
     database.close();
     throw error;
   }
 }
 
-function prepare(database: Database, role: ThreadRole, now: number): void {
+function prepare(database: Database, role: ThreadRole, now: number): SchemaChange | null {
   database.pragma('trusted_schema = OFF');
   if (role === 'reader' || role === 'exporter') {
     database.pragma('query_only = ON');
-    return;
+    return null;
   }
   if (role === 'writer') {
     checkOwnership(database);
@@ -34,7 +39,7 @@ function prepare(database: Database, role: ThreadRole, now: number): void {
     useLog(database);
   }
   prepareWriting(database);
-  if (role === 'writer') migrate(database, { migrations: MIGRATIONS, now });
+  return role === 'writer' ? migrate(database, { migrations: MIGRATIONS, now }) : null;
 }
 
 function prepareWriting(database: Database): void {
