@@ -182,7 +182,7 @@ const AUDIT = (change: object) => ({ kind: 'audit', value: { ...sampleRecords(pl
 const BAD_RECORDS: readonly (readonly [fault: string, record: unknown])[] = [
   ['no object', 'text'],
   ['no kind', { value: {} }],
-  ['an unknown kind', { kind: 'secret', value: {} }],
+  ['an unknown kind', { kind: 'spell', value: {} }],
   ['a kind that comes earlier, and an id that is there', { kind: 'device', value: sampleDevice(1) }],
   ['no value', { kind: 'audit' }],
   ['a number that is taken', AUDIT({ number: 3 })],
