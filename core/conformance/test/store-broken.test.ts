@@ -17,6 +17,7 @@ import { revocationBreaks } from './store-breaks/revocation-breaks.ts';
 import { sessionBreaks } from './store-breaks/session-breaks.ts';
 import { shareBreaks } from './store-breaks/share-breaks.ts';
 import { standingBreaks } from './store-breaks/standing-breaks.ts';
+import { transferBreaks } from './store-breaks/transfer-breaks.ts';
 import { userBreaks } from './store-breaks/user-breaks.ts';
 import { wholeStoreBreaks } from './store-breaks/whole-store-breaks.ts';
 
@@ -33,6 +34,7 @@ const BREAKS: readonly Break[] = [
   ...revocationBreaks,
   ...metaBreaks,
   ...pageBreaks,
+  ...transferBreaks,
   ...wholeStoreBreaks,
 ];
 

@@ -227,6 +227,25 @@ export interface RevocationRepository {
   deleteBefore(at: UnixMs): Promise<number>;
 }
 
+/** Kinds of objects in an export, in the order in which they come. */
+export const STORE_RECORD_KINDS = Object.freeze([
+  'meta',
+  'user',
+  'organisation',
+  'membership',
+  'device',
+  'registration',
+  'key',
+  'session',
+  'revocation',
+  'audit',
+] as const);
+/** One object as it is exported: JSON without loss. `value` is the object of the model; for `meta` `{ name, value }`; an organisation also when deleted. */
+export interface StoreRecord {
+  readonly kind: (typeof STORE_RECORD_KINDS)[number];
+  readonly value: object;
+}
+
 /** Small values of the relay itself: its id, its grant keys. */
 export interface MetaRepository {
   get(name: string): Promise<string | null>;
@@ -239,6 +258,8 @@ export interface MetaRepository {
  * All may be called at the same time; each is atomic by itself. Failures are TowlineError `store_failed`.
  */
 export interface Store {
+  /** Numbers of the schema that the data had before the start and that they have since; absent where a store has none. 0: there were no data. */
+  readonly schema?: { readonly from: number; readonly to: number } | undefined;
   readonly devices: DeviceRepository;
   readonly registrations: RegistrationRepository;
   readonly keys: KeyRepository;
@@ -252,6 +273,10 @@ export interface Store {
   standing(query: StandingQuery): Promise<Standing>;
   /** Whether anything names this scope: a device, key, request to enrol or share. For the kernel only. */
   isScopeUsed(scope: Scope): Promise<boolean>;
+  /** Every object, kind by kind, within a kind in a stable order; a state that was at one moment where the store can give that, else docs/store.md says what may differ. */
+  export(signal: AbortSignal): AsyncIterable<StoreRecord>;
+  /** Fills an empty store with an export: all of it, or the store is empty again. Numbers, revisions and hashes stay as they are. @throws TowlineError `conflict` when the store holds anything, `invalid_request` naming the record that does not fit. */
+  import(records: AsyncIterable<StoreRecord>, signal: AbortSignal): Promise<void>;
   /** Resolves when the store can serve. @throws `store_failed`. */
   ping(): Promise<void>;
 }

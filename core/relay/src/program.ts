@@ -4,6 +4,7 @@ import { rotateGrantsCommand } from './commands/grants.ts';
 import { hashPasswordCommand } from './commands/hash-password.ts';
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from './commands/keys.ts';
 import { startCommand } from './commands/start.ts';
+import { exportStoreCommand, importStoreCommand, migrateStoreCommand } from './commands/store.ts';
 import { disableUserCommand, enableUserCommand, listUsersCommand } from './commands/users.ts';
 import { VERSION } from './version.ts';
 
@@ -25,6 +26,7 @@ export function createProgram(): Command {
   addKeys(program);
   program.command('hash-password').description('read a password, print its hash for the users of auth basic').action(hashPasswordCommand);
   addUsers(program);
+  addStore(program);
   const grants = program.command('grants').description('the keys that grants are signed with');
   located(grants.command('rotate').description('make a new key; devices follow at once, or at their next link')).action(
     rotateGrantsCommand,
@@ -70,6 +72,19 @@ function addUsers(program: Command): void {
     .option('--reason <text>', 'told to the user')
     .action(disableUserCommand);
   located(users.command('enable <id>').description('let a user in again')).action(enableUserCommand);
+}
+
+function addStore(program: Command): void {
+  const store = program.command('store').description('everything that a relay keeps');
+  located(store.command('export <file>').description('write all of it to a file, or to - for stdout; also beside a running relay'))
+    .option('--force', 'replace a file that is there')
+    .action(exportStoreCommand);
+  located(store.command('import <file>').description('fill an empty store with an export, from a file or - for stdin')).action(
+    importStoreCommand,
+  );
+  located(store.command('migrate').description('bring the store up to date with this version, and print from and to')).action(
+    migrateStoreCommand,
+  );
 }
 
 function located(command: Command): Command {

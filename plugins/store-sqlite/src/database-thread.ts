@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { TowlineError } from '@towline/protocol';
 import { CLOSE_DEADLINE_MS, MAX_WAITING_REQUESTS, THREAD_SILENCE_MS } from './limits.ts';
 import { decodeError } from './thread-error.ts';
-import type { FromThread, Reply, Request, ThreadRole, ThreadSettings, ToThread } from './thread-messages.ts';
+import type { FromThread, Reply, Request, SchemaChange, ThreadRole, ThreadSettings, ToThread } from './thread-messages.ts';
 
 const ENTRY = new URL('./thread/main.js', import.meta.url);
 
@@ -38,8 +38,8 @@ export class DatabaseThread {
     this.#worker.once('exit', () => this.#fail(`the ${role} thread has ended`));
   }
 
-  /** Makes the connection. @throws what the thread could not do; the reason of an abort. Then the thread has to be ended. */
-  open(settings: ThreadSettings, signal: AbortSignal): Promise<void> {
+  /** Makes the connection; the writer's answers what became of the schema. @throws what the thread could not do; the reason of an abort. Then the thread has to be ended. */
+  open(settings: ThreadSettings, signal: AbortSignal): Promise<SchemaChange | null> {
     return new Promise((resolve, reject) => {
       const onAbort = () => reject(signal.reason);
       if (signal.aborted) return onAbort();
@@ -49,7 +49,9 @@ export class DatabaseThread {
       };
       signal.addEventListener('abort', onAbort, { once: true });
       this.#worker.once('message', (message: FromThread) =>
-        settle(() => (message.type === 'failed' ? reject(decodeError(message.error)) : resolve())),
+        settle(() =>
+          message.type === 'failed' ? reject(decodeError(message.error)) : resolve(message.type === 'opened' ? message.schema : null),
+        ),
       );
       void this.#exited.then(() => settle(() => reject(this.#failure)));
       this.#send(settings);

@@ -16,3 +16,7 @@ export const MAX_IDLE_LOG_BYTES = 16_777_216;
 export const MAX_PAGE_LIMIT = 500;
 /** Revocations handed out at once, as the contract says. */
 export const MAX_REVOCATIONS = 500;
+/** Objects that cross to or from a thread at once in an export or import. */
+export const TRANSFER_RECORDS = 200;
+/** Characters of JSON after which fewer cross at once. */
+export const TRANSFER_CHARACTERS = 262_144;

@@ -1,8 +1,9 @@
-import type { Clock, Log, PluginLife, Standing, StandingQuery, Store } from '@towline/contract';
+import type { Clock, Log, PluginLife, Standing, StandingQuery, Store, StoreRecord } from '@towline/contract';
 import { type Scope, TowlineError } from '@towline/protocol';
 import { DatabaseThread } from './database-thread.ts';
 import { createRepositories, type Repositories } from './repositories.ts';
 import type { ThreadRole } from './thread-messages.ts';
+import { exportRecords, importRecords } from './transfer.ts';
 
 /** Counters of a store since it started. */
 export interface StoreStats {
@@ -29,8 +30,11 @@ export class SqliteStore implements Store, PluginLife {
   readonly #stop = new AbortController();
   #starting: Promise<void> | undefined;
   #threads: Threads | undefined;
+  /** Threads of exports and imports that go on. */
+  readonly #beside = new Set<DatabaseThread>();
   #disposal: Promise<void> | undefined;
   #writes = 0;
+  #schema: Store['schema'];
 
   /** Does no I/O. `path` is absolute. */
   constructor(path: string, parts: { readonly log: Log; readonly clock: Clock }) {
@@ -43,6 +47,9 @@ export class SqliteStore implements Store, PluginLife {
     });
   }
 
+  get schema() {
+    return this.#schema;
+  }
   get devices() {
     return this.#repositories.devices;
   }
@@ -91,6 +98,18 @@ export class SqliteStore implements Store, PluginLife {
     return this.#repositories.isScopeUsed(scope);
   }
 
+  /** Everything as it was at the first object, read by a thread of its own: nobody waits for it. The log of the database grows meanwhile. */
+  async *export(signal: AbortSignal): AsyncGenerator<StoreRecord, void, undefined> {
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    yield* exportRecords(await this.#openBeside('exporter', either), either);
+  }
+
+  /** Fills an empty store in one transaction. Other writes wait for it as for another process. */
+  async import(records: AsyncIterable<StoreRecord>, signal: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    await importRecords(await this.#openBeside('importer', either), records, either);
+  }
+
   /** Resolves when both threads can use the file, and the file is still the one that was opened. */
   async ping(): Promise<void> {
     await Promise.all([this.#call('reader', 'ping', []), this.#call('writer', 'ping', [])]);
@@ -113,7 +132,7 @@ export class SqliteStore implements Store, PluginLife {
     const threads = { writer: new DatabaseThread('writer'), reader: new DatabaseThread('reader') };
     try {
       // The writer first: it makes the file and its tables, and heals what a crash left.
-      await threads.writer.open({ ...settings, role: 'writer' }, signal);
+      this.#schema = (await threads.writer.open({ ...settings, role: 'writer' }, signal)) ?? undefined;
       await threads.reader.open({ ...settings, role: 'reader' }, signal);
     } catch (error) {
       await Promise.all([threads.reader.terminate(), threads.writer.terminate()]);
@@ -123,9 +142,25 @@ export class SqliteStore implements Store, PluginLife {
     this.#watch(threads);
   }
 
+  /** A thread for the time of one export or import. */
+  async #openBeside(role: ThreadRole, signal: AbortSignal): Promise<DatabaseThread> {
+    signal.throwIfAborted();
+    if (!this.#threads) throw new TowlineError('store_failed', 'The store is not open.');
+    const thread = new DatabaseThread(role);
+    this.#beside.add(thread);
+    void thread.exited.then(() => this.#beside.delete(thread));
+    try {
+      await thread.open({ path: this.#path, now: this.#clock.now(), role }, signal);
+      return thread;
+    } catch (error) {
+      await thread.terminate();
+      throw error;
+    }
+  }
+
   /** A store with one thread would answer some calls and not others: when one dies, the other goes too. */
   #watch({ writer, reader }: Threads): void {
-    const onExit = (role: ThreadRole, other: DatabaseThread) => {
+    const onExit = (role: keyof Threads, other: DatabaseThread) => {
       if (this.#disposal) return;
       this.#log.error('A thread of the store has ended; the store fails until the relay is started again.', { thread: role });
       void other.terminate();
@@ -135,15 +170,16 @@ export class SqliteStore implements Store, PluginLife {
   }
 
   async #close(): Promise<void> {
-    this.#stop.abort(new TowlineError('cancelled', 'The store was closed while it started.'));
+    this.#stop.abort(new TowlineError('cancelled', 'The store was closed meanwhile.'));
     // Whoever started hears of a failed start; here only its end matters.
     await this.#starting?.catch(() => undefined);
+    await Promise.all([...this.#beside].map((thread) => thread.terminate()));
     // The reader first: the last connection to close moves the log into the file.
     await this.#threads?.reader.close();
     await this.#threads?.writer.close();
   }
 
-  #call(role: ThreadRole, operation: string, args: readonly unknown[]): Promise<unknown> {
+  #call(role: keyof Threads, operation: string, args: readonly unknown[]): Promise<unknown> {
     if (!this.#threads) return Promise.reject(new TowlineError('store_failed', 'The store is not open.'));
     if (role === 'writer') this.#writes += 1;
     return this.#threads[role].call(operation, args);

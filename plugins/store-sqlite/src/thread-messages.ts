@@ -1,7 +1,11 @@
+import type { Store, StoreRecord } from '@towline/contract';
 import type { ErrorCode } from '@towline/protocol';
 
-/** What a database thread is for: the one connection that writes, or the one that reads beside it. */
-export type ThreadRole = 'writer' | 'reader';
+/**
+ * What a database thread is for: the one connection that writes, or the one that reads beside it; for the time of one
+ * export or import, one that reads a single state, or one that writes a single large change.
+ */
+export type ThreadRole = 'writer' | 'reader' | 'exporter' | 'importer';
 
 /** The first message to a thread. */
 export interface ThreadSettings {
@@ -11,6 +15,9 @@ export interface ThreadSettings {
   /** Unix time in milliseconds, noted with migrations that are applied. */
   readonly now: number;
 }
+
+/** An object on its way out of a store or into one: its kind, and the JSON of its value. */
+export type PackedRecord = readonly [kind: StoreRecord['kind'], json: string];
 
 /** One call of an operation. */
 export interface Request {
@@ -33,8 +40,11 @@ export interface WireError {
 /** Answer to one call. */
 export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly error: WireError };
 
-/** Sent by a thread. `commits` counts the transactions of a writer since it started. */
+/** Numbers of the schema before a start and since. */
+export type SchemaChange = NonNullable<Store['schema']>;
+
+/** Sent by a thread. `schema`: by the writer. `commits` counts the transactions of a writer since it started. */
 export type FromThread =
-  | { readonly type: 'opened' }
+  | { readonly type: 'opened'; readonly schema: SchemaChange | null }
   | { readonly type: 'failed'; readonly error: WireError }
   | { readonly type: 'replies'; readonly replies: readonly Reply[]; readonly commits: number };

@@ -17,7 +17,7 @@ let undo: (work: () => void) => void;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  const database = openDatabase({ role: 'writer', path: join(folder, 'audit.db'), now: NOON });
+  const database = openDatabase({ role: 'writer', path: join(folder, 'audit.db'), now: NOON }).database;
   statements = new Statements(database);
   close = () => database.close();
   undo = (work) => {

@@ -32,7 +32,7 @@ const texts = new Set<string>();
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  database = openDatabase({ role: 'writer', path: join(folder, 'plan.db'), now: NOON });
+  database = openDatabase({ role: 'writer', path: join(folder, 'plan.db'), now: NOON }).database;
 });
 afterAll(async () => {
   database.close();

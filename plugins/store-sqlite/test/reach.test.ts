@@ -18,7 +18,7 @@ let database: Database;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  database = openDatabase({ role: 'writer', path: join(folder, 'reach.db'), now: NOON });
+  database = openDatabase({ role: 'writer', path: join(folder, 'reach.db'), now: NOON }).database;
 });
 afterAll(async () => {
   database.close();

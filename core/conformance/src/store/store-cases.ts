@@ -10,6 +10,7 @@ import { sessionCases } from './session-cases.ts';
 import { shareCases } from './share-cases.ts';
 import { standingCases } from './standing-cases.ts';
 import type { StoreCase } from './store-case.ts';
+import { transferCases } from './transfer-cases.ts';
 import { userCases } from './user-cases.ts';
 import { wholeStoreCases } from './whole-store-cases.ts';
 
@@ -27,5 +28,6 @@ export const storeCases: readonly StoreCase[] = Object.freeze([
   ...revocationCases,
   ...metaCases,
   ...pageCases,
+  ...transferCases,
   ...wholeStoreCases,
 ]);

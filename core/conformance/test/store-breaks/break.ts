@@ -10,7 +10,7 @@ export interface Break {
   of(store: Store): Store;
 }
 
-type RepositoryName = Exclude<keyof Store, 'ping' | 'standing' | 'isScopeUsed'>;
+type RepositoryName = Exclude<keyof Store, 'ping' | 'standing' | 'isScopeUsed' | 'export' | 'import' | 'schema'>;
 
 /** A store with some methods of one repository replaced. */
 export function replace<Name extends RepositoryName>(store: Store, name: Name, change: (good: Store[Name]) => Partial<Store[Name]>): Store {

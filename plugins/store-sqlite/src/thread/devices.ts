@@ -12,7 +12,8 @@ import type { Statements } from './statements.ts';
 import { Table } from './table.ts';
 import { reachableBy } from './visibility.ts';
 
-const table = new Table<Device>('device', {
+/** Rows of devices. */
+export const deviceTable = new Table<Device>('device', {
   id: 'text',
   name: 'text',
   owner: 'text',
@@ -44,19 +45,19 @@ export function deviceReads(statements: Statements) {
     'devices.get': (id: string, caller: WireCaller): Device | null => find(statements, id, caller),
 
     'devices.list': (filter: DeviceFilter, page: PageRequest, caller: WireCaller): Page<Device> => {
-      const { items, next } = fetchMergedPage(statements, deviceQueries(table.columns, filter, caller), page);
-      return { items: items.map((row) => table.fromRow(row)), next };
+      const { items, next } = fetchMergedPage(statements, deviceQueries(deviceTable.columns, filter, caller), page);
+      return { items: items.map((row) => deviceTable.fromRow(row)), next };
     },
 
     'devices.listWithEndedShares': (now: number): Device[] =>
       statements
         .all(
-          `SELECT ${table.columnList} FROM device
+          `SELECT ${deviceTable.columnList} FROM device
            WHERE id IN (SELECT device_id FROM device_share WHERE until <= ? ORDER BY until LIMIT ?)`,
           now,
           MAX_ENDED,
         )
-        .map((row) => table.fromRow(row)),
+        .map((row) => deviceTable.fromRow(row)),
   };
 }
 
@@ -64,7 +65,7 @@ export function deviceReads(statements: Statements) {
 export function deviceWrites(statements: Statements) {
   return {
     'devices.insert': (device: Device): boolean => {
-      const inserted = table.insert(statements, { ...device, revision: 1 });
+      const inserted = deviceTable.insert(statements, { ...device, revision: 1 });
       if (inserted) noteShares(statements, device);
       return inserted;
     },
@@ -106,18 +107,18 @@ function reachable(caller: WireCaller) {
 
 function find(statements: Statements, id: string, caller: WireCaller): Device | null {
   const visible = reachable(caller);
-  const row = statements.get(`SELECT ${table.columnList} FROM device WHERE id = ? AND ${visible.sql}`, id, ...visible.values);
-  return row ? table.fromRow(row) : null;
+  const row = statements.get(`SELECT ${deviceTable.columnList} FROM device WHERE id = ? AND ${visible.sql}`, id, ...visible.values);
+  return row ? deviceTable.fromRow(row) : null;
 }
 
 function applyChange(statements: Statements, id: string, change: DeviceChange): Device {
-  const { sql, values } = table.assignments(change, CHANGEABLE);
+  const { sql, values } = deviceTable.assignments(change, CHANGEABLE);
   const row = statements.get(
-    `UPDATE device SET ${[...sql, 'revision = revision + 1'].join(', ')} WHERE id = ? RETURNING ${table.columnList}`,
+    `UPDATE device SET ${[...sql, 'revision = revision + 1'].join(', ')} WHERE id = ? RETURNING ${deviceTable.columnList}`,
     ...values,
     id,
   );
-  const changed = table.fromRow(row!);
+  const changed = deviceTable.fromRow(row!);
   if ((change.shares ?? change.owner ?? change.name) !== undefined) noteShares(statements, changed);
   return changed;
 }

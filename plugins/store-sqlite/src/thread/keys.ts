@@ -6,7 +6,8 @@ import type { Statements } from './statements.ts';
 import { Table } from './table.ts';
 import { type Condition, scopesToSearch, visibleTo } from './visibility.ts';
 
-const table = new Table<ApiKey>('api_key', {
+/** Rows of API keys. */
+export const keyTable = new Table<ApiKey>('api_key', {
   id: 'text',
   kind: 'text',
   hash: 'text',
@@ -46,9 +47,9 @@ export function keyReads(statements: Statements) {
     'keys.get': (id: string, caller: WireCaller): ApiKey | null => findKey(statements, id, caller),
 
     'keys.list': (filter: KeyFilter, page: PageRequest, caller: WireCaller): Page<ApiKey> => {
-      const base = { list: 'keys', table: table.name, columns: table.columns, id: 'id', order: ['id'] };
+      const base = { list: 'keys', table: keyTable.name, columns: keyTable.columns, id: 'id', order: ['id'] };
       const { items, next } = fetchPage(statements, { ...base, ...keysAndConditions(filter, caller) }, page);
-      return { items: items.map((row) => table.fromRow(row)), next };
+      return { items: items.map((row) => keyTable.fromRow(row)), next };
     },
   };
 }
@@ -57,10 +58,8 @@ export function keyReads(statements: Statements) {
 export function keyWrites(statements: Statements) {
   return {
     'keys.insert': (key: ApiKey): boolean => {
-      const inserted = table.insert(statements, { ...key, revision: 1 });
-      for (const { scope } of inserted ? key.scopes : []) {
-        statements.run('INSERT OR IGNORE INTO api_key_scope (scope, key_id) VALUES (?, ?)', scope, key.id);
-      }
+      const inserted = keyTable.insert(statements, { ...key, revision: 1 });
+      if (inserted) noteKeyScopes(statements, key);
       return inserted;
     },
 
@@ -104,8 +103,13 @@ export function keyWrites(statements: Statements) {
 /** The key that the caller may see. */
 export function findKey(statements: Statements, id: string, caller: WireCaller): ApiKey | null {
   const visible = visibleTo(caller);
-  const row = statements.get(`SELECT ${table.columnList} FROM api_key WHERE id = ? AND ${visible.sql}`, id, ...visible.values);
-  return row ? table.fromRow(row) : null;
+  const row = statements.get(`SELECT ${keyTable.columnList} FROM api_key WHERE id = ? AND ${visible.sql}`, id, ...visible.values);
+  return row ? keyTable.fromRow(row) : null;
+}
+
+/** Adds the rows that stand for the scopes of a new key. Part of a larger change. */
+export function noteKeyScopes(statements: Statements, { id, scopes }: Pick<ApiKey, 'id' | 'scopes'>): void {
+  for (const { scope } of scopes) statements.run('INSERT OR IGNORE INTO api_key_scope (scope, key_id) VALUES (?, ?)', scope, id);
 }
 
 /** Gives every key of a device to a new owner. Part of a larger change. */

@@ -1,9 +1,13 @@
 import { parentPort } from 'node:worker_threads';
-import type { FromThread, Request, ThreadSettings } from '../thread-messages.ts';
+import type { Database } from 'better-sqlite3';
+import type { FromThread, Request, SchemaChange, ThreadSettings } from '../thread-messages.ts';
+import { exportOperations } from './export.ts';
 import { encodeError } from './fault.ts';
-import { createGroupCommit } from './group-commit.ts';
+import { createGroupCommit, type Work } from './group-commit.ts';
+import { importOperations } from './import.ts';
 import { openDatabase } from './open-database.ts';
 import { readOperations, writeOperations } from './operations.ts';
+import { createPlainWork } from './plain-work.ts';
 import { createReading } from './reading.ts';
 import { RequestQueue } from './request-queue.ts';
 import { Statements } from './statements.ts';
@@ -11,13 +15,16 @@ import { Statements } from './statements.ts';
 const port = parentPort!;
 const send = (message: FromThread) => port.postMessage(message);
 
-function serve(settings: ThreadSettings): void {
-  const database = openDatabase(settings);
+function workOf({ role, path }: ThreadSettings, database: Database): Work {
   const statements = new Statements(database);
-  const work =
-    settings.role === 'writer'
-      ? createGroupCommit(database, writeOperations(statements))
-      : createReading(database, readOperations(statements, settings.path));
+  if (role === 'writer') return createGroupCommit(database, writeOperations(statements));
+  if (role === 'reader') return createReading(database, readOperations(statements, path));
+  return createPlainWork(role === 'exporter' ? exportOperations(database) : importOperations(database));
+}
+
+function serve(settings: ThreadSettings): SchemaChange | null {
+  const { database, schema } = openDatabase(settings);
+  const work = workOf(settings, database);
   const queue = new RequestQueue((requests) => send({ type: 'replies', ...work(requests) }));
   port.on('message', (message: readonly Request[] | 'close') => {
     if (message !== 'close') return queue.add(message);
@@ -26,12 +33,12 @@ function serve(settings: ThreadSettings): void {
     database.close();
     port.close();
   });
+  return schema;
 }
 
 port.once('message', (settings: ThreadSettings) => {
   try {
-    serve(settings);
-    send({ type: 'opened' });
+    send({ type: 'opened', schema: serve(settings) });
   } catch (error) {
     send({ type: 'failed', error: encodeError(error) });
     port.close();

@@ -73,6 +73,7 @@ function isLastAdmin(statements: Statements, of: Place): boolean {
   return other === undefined;
 }
 
-function fromRow({ org, email, role, added_at, added_by }: Row): Membership {
+/** The membership a row stands for. */
+export function fromRow({ org, email, role, added_at, added_by }: Row): Membership {
   return { org, email, role, addedAt: added_at, addedBy: added_by } as unknown as Membership;
 }

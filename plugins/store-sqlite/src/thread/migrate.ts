@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import type { SchemaChange } from '../thread-messages.ts';
 import { StoreFault } from './fault.ts';
 import type { Migration } from './migrations/migration.ts';
 
@@ -12,12 +13,16 @@ export interface MigrationPlan {
 /**
  * Applies the steps that are missing, all or nothing, under the lock of the file: a second process that starts waits
  * and then finds nothing to do.
+ * Answers the numbers of the schema before and after.
  * @throws StoreFault `store_schema` when the database has steps that this version does not know.
  */
-export function migrate(database: Database, { migrations, now }: MigrationPlan): void {
-  if (schemaNumber(database) === migrations.length) return;
+export function migrate(database: Database, { migrations, now }: MigrationPlan): SchemaChange {
+  let from = schemaNumber(database);
+  const to = migrations.length;
+  if (from === to) return { from, to };
   const applyMissing = database.transaction(() => {
     const present = schemaNumber(database);
+    from = present;
     if (present > migrations.length) throw newerSchema(database.name, present, migrations.length);
     if (present === 0) createBookkeeping(database);
     const note = database.prepare('INSERT INTO schema_migration (number, name, applied_at) VALUES (?, ?, ?)');
@@ -27,6 +32,7 @@ export function migrate(database: Database, { migrations, now }: MigrationPlan):
     }
   });
   applyMissing.exclusive();
+  return { from, to };
 }
 
 /** Marks the file as ours, so that `file` and a later start recognise it: the letters "twln". */

@@ -1,43 +1,53 @@
 import SQLite, { type Database } from 'better-sqlite3';
 import { BUSY_TIMEOUT_MS, CHECKPOINT_PAGES, MAX_IDLE_LOG_BYTES } from '../limits.ts';
-import type { ThreadSettings } from '../thread-messages.ts';
+import type { SchemaChange, ThreadRole, ThreadSettings } from '../thread-messages.ts';
 import { prepareFile } from './database-file.ts';
 import { StoreFault } from './fault.ts';
 import { APPLICATION_ID, migrate } from './migrate.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 
+/** A connection; with what became of the schema where it is the writer's. */
+export interface OpenedDatabase {
+  readonly database: Database;
+  readonly schema: SchemaChange | null;
+}
+
 /**
- * Opens a connection. The writer makes, checks and migrates the file; the reader comes after it.
+ * Opens a connection. The writer makes, checks and migrates the file; the others come after it.
  * @throws StoreFault that names the file and what to do.
  */
-export function openDatabase({ role, path, now }: ThreadSettings): Database {
+export function openDatabase({ role, path, now }: ThreadSettings): OpenedDatabase {
   if (role === 'writer') prepareFile(path);
   const database = explained(path, () => new SQLite(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true }));
   try {
-    explained(path, () => (role === 'writer' ? prepareWriter(database, now) : prepareReader(database)));
-    return database;
+    return { database, schema: explained(path, () => prepare(database, role, now)) };
   } catch (error) {
     database.close();
     throw error;
   }
 }
 
-function prepareWriter(database: Database, now: number): void {
-  checkOwnership(database);
-  checkPages(database);
-  useLog(database);
+function prepare(database: Database, role: ThreadRole, now: number): SchemaChange | null {
+  database.pragma('trusted_schema = OFF');
+  if (role === 'reader' || role === 'exporter') {
+    database.pragma('query_only = ON');
+    return null;
+  }
+  if (role === 'writer') {
+    checkOwnership(database);
+    checkPages(database);
+    useLog(database);
+  }
+  prepareWriting(database);
+  return role === 'writer' ? migrate(database, { migrations: MIGRATIONS, now }) : null;
+}
+
+function prepareWriting(database: Database): void {
   // FULL: a commit waits until the log is on the disk. The default of this build for such a log is less.
   database.pragma('synchronous = FULL');
   database.pragma('foreign_keys = ON');
-  database.pragma('trusted_schema = OFF');
   database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   database.pragma(`journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
-  migrate(database, { migrations: MIGRATIONS, now });
-}
-
-function prepareReader(database: Database): void {
-  database.pragma('query_only = ON');
-  database.pragma('trusted_schema = OFF');
 }
 
 /** A new file is empty; any other must be one of ours. */

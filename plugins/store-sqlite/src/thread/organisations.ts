@@ -7,7 +7,8 @@ import type { Statements } from './statements.ts';
 import { Table } from './table.ts';
 import { organisationCaller, visibleTo } from './visibility.ts';
 
-const table = new Table<Organisation>('organisation', {
+/** Rows of organisations. */
+export const organisationTable = new Table<Organisation>('organisation', {
   id: 'text',
   name: 'text',
   createdAt: 'integer',
@@ -22,12 +23,12 @@ export function organisationReads(statements: Statements) {
     'organisations.get': (id: string, caller: WireCaller): Organisation | null => find(statements, id, caller),
 
     'organisations.list': (page: PageRequest, caller: WireCaller): Page<Organisation> => {
-      const base = { list: 'organisations', table: table.name, columns: table.columns, id: 'id', order: ['id'] };
+      const base = { list: 'organisations', table: organisationTable.name, columns: organisationTable.columns, id: 'id', order: ['id'] };
       const visible = organisationCaller(caller);
       const keys = visible === 'system' ? [] : [{ column: 'id', values: visible }];
       const conditions = [{ sql: 'i.deleted_at IS NULL', values: [] }];
       const { items, next } = fetchPage(statements, { ...base, keys, conditions }, page);
-      return { items: items.map((row) => table.fromRow(row)), next };
+      return { items: items.map((row) => organisationTable.fromRow(row)), next };
     },
 
     'organisations.listMembers': (id: string, page: PageRequest, caller: WireCaller): Page<Membership> =>
@@ -39,7 +40,7 @@ export function organisationReads(statements: Statements) {
 export function organisationWrites(statements: Statements) {
   return {
     // The row of one that was deleted is still there.
-    'organisations.insert': (organisation: Organisation): boolean => table.insert(statements, { ...organisation, revision: 1 }),
+    'organisations.insert': (organisation: Organisation): boolean => organisationTable.insert(statements, { ...organisation, revision: 1 }),
 
     'organisations.delete': (id: string, notice: RevocationNotice, caller: WireCaller): boolean => {
       if (!isLive(statements, id, caller)) return false;
@@ -71,8 +72,12 @@ export function organisationWrites(statements: Statements) {
 
 function find(statements: Statements, id: string, caller: WireCaller): Organisation | null {
   const visible = visibleTo(organisationCaller(caller), 'id');
-  const row = statements.get(`SELECT ${table.columnList} FROM organisation WHERE id = ? AND ${visible.sql}`, id, ...visible.values);
-  return row ? table.fromRow(row) : null;
+  const row = statements.get(
+    `SELECT ${organisationTable.columnList} FROM organisation WHERE id = ? AND ${visible.sql}`,
+    id,
+    ...visible.values,
+  );
+  return row ? organisationTable.fromRow(row) : null;
 }
 
 function isLive(statements: Statements, id: string, caller: WireCaller): boolean {

@@ -6,7 +6,8 @@ import type { Statements } from './statements.ts';
 import { Table } from './table.ts';
 import { scopesToSearch, visibleTo } from './visibility.ts';
 
-const table = new Table<Registration>('registration', {
+/** Rows of requests to enrol. */
+export const registrationTable = new Table<Registration>('registration', {
   id: 'text',
   deviceId: 'text',
   publicKey: 'text',
@@ -31,11 +32,11 @@ export function registrationReads(statements: Statements) {
 
     'registrations.findByDevice': (deviceId: string, now: number): Registration | null => {
       const row = statements.get(
-        `SELECT ${table.columnList} FROM registration WHERE device_id = ? AND expires_at > ? ORDER BY created_at DESC, rowid DESC LIMIT 1`,
+        `SELECT ${registrationTable.columnList} FROM registration WHERE device_id = ? AND expires_at > ? ORDER BY created_at DESC, rowid DESC LIMIT 1`,
         deviceId,
         now,
       );
-      return row ? table.fromRow(row) : null;
+      return row ? registrationTable.fromRow(row) : null;
     },
 
     'registrations.listPending': (
@@ -48,8 +49,8 @@ export function registrationReads(statements: Statements) {
         statements,
         {
           list: 'registrations.pending',
-          table: table.name,
-          columns: table.columns,
+          table: registrationTable.name,
+          columns: registrationTable.columns,
           id: 'id',
           order: ['created_at', 'id'],
           keys: scopes === undefined ? [] : [{ column: 'owner', values: scopes }],
@@ -57,7 +58,7 @@ export function registrationReads(statements: Statements) {
         },
         page,
       );
-      return { items: items.map((row) => table.fromRow(row)), next };
+      return { items: items.map((row) => registrationTable.fromRow(row)), next };
     },
 
     'registrations.countPending': (filter: { readonly owner: string } | { readonly address: string }, now: number): number => {
@@ -71,17 +72,17 @@ export function registrationReads(statements: Statements) {
 /** Changes of requests to enrol. */
 export function registrationWrites(statements: Statements) {
   return {
-    'registrations.insert': (registration: Registration): boolean => table.insert(statements, { ...registration, revision: 1 }),
+    'registrations.insert': (registration: Registration): boolean => registrationTable.insert(statements, { ...registration, revision: 1 }),
 
     'registrations.decide': (id: string, decision: RegistrationDecision, caller: WireCaller): Registration | null => {
       if (!find(statements, id, caller)) throw new StoreFault('not_found', 'No such request, or it is not yours to see.');
-      const { sql, values } = table.assignments(decision, ['state', 'decidedAt', 'decidedBy', 'reason']);
+      const { sql, values } = registrationTable.assignments(decision, ['state', 'decidedAt', 'decidedBy', 'reason']);
       const row = statements.get(
-        `UPDATE registration SET ${[...sql, 'revision = revision + 1'].join(', ')} WHERE id = ? AND state = 'pending' RETURNING ${table.columnList}`,
+        `UPDATE registration SET ${[...sql, 'revision = revision + 1'].join(', ')} WHERE id = ? AND state = 'pending' RETURNING ${registrationTable.columnList}`,
         ...values,
         id,
       );
-      return row ? table.fromRow(row) : null;
+      return row ? registrationTable.fromRow(row) : null;
     },
 
     'registrations.deleteExpired': (before: number): number => statements.run('DELETE FROM registration WHERE expires_at < ?', before),
@@ -99,6 +100,10 @@ export function moveWaitingRegistrations(statements: Statements, deviceId: strin
 
 function find(statements: Statements, id: string, caller: WireCaller): Registration | null {
   const visible = visibleTo(caller);
-  const row = statements.get(`SELECT ${table.columnList} FROM registration WHERE id = ? AND ${visible.sql}`, id, ...visible.values);
-  return row ? table.fromRow(row) : null;
+  const row = statements.get(
+    `SELECT ${registrationTable.columnList} FROM registration WHERE id = ? AND ${visible.sql}`,
+    id,
+    ...visible.values,
+  );
+  return row ? registrationTable.fromRow(row) : null;
 }

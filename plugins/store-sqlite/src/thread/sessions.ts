@@ -6,7 +6,8 @@ import type { Statements } from './statements.ts';
 import { Table } from './table.ts';
 import { reachableBy } from './visibility.ts';
 
-const table = new Table<OpenSession>('open_session', {
+/** Rows of open sessions. */
+export const sessionTable = new Table<OpenSession>('open_session', {
   id: 'text',
   deviceId: 'text',
   owner: 'text',
@@ -28,13 +29,17 @@ export function sessionReads(statements: Statements) {
   return {
     'sessions.get': (id: string, caller: WireCaller): OpenSession | null => {
       const visible = reachableBy(caller, { owner: 'open_session.owner', device: 'open_session.device_id' });
-      const row = statements.get(`SELECT ${table.columnList} FROM open_session WHERE id = ? AND ${visible.sql}`, id, ...visible.values);
-      return row ? table.fromRow(row) : null;
+      const row = statements.get(
+        `SELECT ${sessionTable.columnList} FROM open_session WHERE id = ? AND ${visible.sql}`,
+        id,
+        ...visible.values,
+      );
+      return row ? sessionTable.fromRow(row) : null;
     },
 
     'sessions.list': (filter: SessionFilter, page: PageRequest, caller: WireCaller): Page<OpenSession> => {
       const { items, next } = fetchMergedPage(statements, queries(statements, filter, caller), page);
-      return { items: items.map((row) => table.fromRow(row)), next };
+      return { items: items.map((row) => sessionTable.fromRow(row)), next };
     },
   };
 }
@@ -42,7 +47,7 @@ export function sessionReads(statements: Statements) {
 /** Changes of open sessions. */
 export function sessionWrites(statements: Statements) {
   return {
-    'sessions.insert': (session: OpenSession): boolean => table.insert(statements, session),
+    'sessions.insert': (session: OpenSession): boolean => sessionTable.insert(statements, session),
     'sessions.remove': (id: string): boolean => statements.run('DELETE FROM open_session WHERE id = ?', id) === 1,
   };
 }
@@ -54,7 +59,7 @@ export function moveSessionsOfDevice(statements: Statements, deviceId: string, o
 
 /** Sessions of one device are found by it and then filtered; others by their owner, and by the devices that are shared with the caller. */
 function queries(statements: Statements, { deviceId }: SessionFilter, caller: WireCaller): PageQuery[] {
-  const base = { list: 'sessions', table: table.name, columns: table.columns, id: 'id', order: ['id'], conditions: [] };
+  const base = { list: 'sessions', table: sessionTable.name, columns: sessionTable.columns, id: 'id', order: ['id'], conditions: [] };
   if (deviceId !== undefined) {
     const visible = reachableBy(caller, { owner: '+i.owner', device: 'i.device_id' });
     return [{ ...base, keys: [{ column: 'device_id', values: [deviceId] }], conditions: [visible] }];

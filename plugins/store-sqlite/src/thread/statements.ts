@@ -24,6 +24,11 @@ export class Statements {
     return this.#prepare(sql).all(...values);
   }
 
+  /** Rows one by one. While it is not at its end, the connection can change nothing and not be closed. */
+  iterate(sql: string, ...values: SqlValue[]): IterableIterator<Row> {
+    return this.#prepare(sql).iterate(...values);
+  }
+
   /** Runs a change and answers how many rows it changed. */
   run(sql: string, ...values: SqlValue[]): number {
     return this.#prepare(sql).run(...values).changes;

@@ -5,7 +5,8 @@ import type { Statements } from './statements.ts';
 import { Table } from './table.ts';
 import type { Condition } from './visibility.ts';
 
-const table = new Table<User>('app_user', {
+/** Rows of users. */
+export const userTable = new Table<User>('app_user', {
   id: 'text',
   label: 'text',
   email: 'text',
@@ -30,10 +31,10 @@ export function userReads(statements: Statements) {
     'users.get': (id: string): User | null => findUser(statements, id),
 
     'users.list': (filter: UserFilter, page: PageRequest): Page<User> => {
-      const base = { list: 'users', table: table.name, columns: table.columns, id: 'id', order: ['id'] };
+      const base = { list: 'users', table: userTable.name, columns: userTable.columns, id: 'id', order: ['id'] };
       const keys = filter.email === undefined ? [] : [{ column: 'email', values: [filter.email] }];
       const { items, next } = fetchPage(statements, { ...base, keys, conditions: disabledCondition(filter) }, page);
-      return { items: items.map((row) => table.fromRow(row)), next };
+      return { items: items.map((row) => userTable.fromRow(row)), next };
     },
   };
 }
@@ -42,7 +43,7 @@ export function userReads(statements: Statements) {
 export function userWrites(statements: Statements) {
   return {
     'users.note': ({ at, ...login }: UserLogin): User => {
-      const added = table.insert(statements, { ...login, createdAt: at, lastSeenAt: at, revision: 1 });
+      const added = userTable.insert(statements, { ...login, createdAt: at, lastSeenAt: at, revision: 1 });
       if (!added) noteAgain(statements, { at, ...login });
       return findUser(statements, login.id)!;
     },
@@ -69,8 +70,8 @@ export function userWrites(statements: Statements) {
 
 /** The user of this id. */
 export function findUser(statements: Statements, id: string): User | null {
-  const row = statements.get(`SELECT ${table.columnList} FROM app_user WHERE id = ?`, id);
-  return row ? table.fromRow(row) : null;
+  const row = statements.get(`SELECT ${userTable.columnList} FROM app_user WHERE id = ?`, id);
+  return row ? userTable.fromRow(row) : null;
 }
 
 /** The right sides are those of the row before the change. */
