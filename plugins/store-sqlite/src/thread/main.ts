@@ -6,6 +6,7 @@ import { openDatabase } from './open-database.ts';
 import { readOperations, writeOperations } from './operations.ts';
 import { createReading } from './reading.ts';
 import { RequestQueue } from './request-queue.ts';
+import { withEmptyLog } from './scrub.ts';
 import { Statements } from './statements.ts';
 
 const port = parentPort!;
@@ -16,7 +17,7 @@ function serve(settings: ThreadSettings): void {
   const statements = new Statements(database);
   const work =
     settings.role === 'writer'
-      ? createGroupCommit(database, writeOperations(statements))
+      ? withEmptyLog(database, createGroupCommit(database, writeOperations(statements)))
       : createReading(database, readOperations(statements, settings.path));
   const queue = new RequestQueue((requests) => send({ type: 'replies', ...work(requests) }));
   port.on('message', (message: readonly Request[] | 'close') => {

@@ -30,6 +30,8 @@ function prepareWriter(database: Database, now: number): void {
   database.pragma('synchronous = FULL');
   database.pragma('foreign_keys = ON');
   database.pragma('trusted_schema = OFF');
+  // What is deleted or replaced is zeroed: secrets must not lie on between the records.
+  database.pragma('secure_delete = ON');
   database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   database.pragma(`journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
   migrate(database, { migrations: MIGRATIONS, now });
