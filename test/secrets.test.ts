@@ -51,6 +51,7 @@ beforeAll(async () => {
   await device.event('online');
   plant('first key of the device', deviceKey());
   plant('private key of the device', String(parsed(join(device.dir, 'device.json')).private_key));
+  plant('encryption key', readFileSync(join(relay.dir, 'encryption.key'), 'utf8').trim());
   plant('private key of the CA', readFileSync(join(relay.dir, 'tls', 'authority.pem'), 'utf8').split('\n')[1]!);
 });
 afterAll(async () => {
@@ -144,7 +145,7 @@ describe('the work of a day', () => {
 describe('no secret that was planted', () => {
   it('is in anything that a program wrote', () => {
     expect(said.length).toBeGreaterThan(20);
-    expect(secrets.size).toBe(10);
+    expect(secrets.size).toBe(11);
     for (const [what, text] of said) expect([what, found(text)]).toEqual([what, []]);
   });
 
@@ -169,6 +170,7 @@ describe('no secret that was planted', () => {
     }
     expect(holders).toEqual({
       'relay/admin.key': ['key of the admin'],
+      'relay/encryption.key': ['encryption key'],
       'relay/tls/authority.pem': ['private key of the CA'],
       'device-pi/credentials.json': ['second key of the device'],
       'device-pi/device.json': ['private key of the device'],
@@ -213,6 +215,7 @@ describe('a file with secrets that others can read', () => {
 
   it.each([
     ['towline.db', 0o644],
+    ['encryption.key', 0o640],
     ['tls/authority.pem', 0o640],
     ['tls/relay.pem', 0o604],
   ])('is refused by a relay: %s with mode %o', async (path, mode) => {

@@ -9,6 +9,7 @@ import { parseDuration } from '../reading/duration.ts';
 import type { JsonSchema } from '../reading/json-schema.ts';
 import { httpsOrigin } from '../reading/network-name.ts';
 import { authWarnings, blockAt, enabledShorthands } from './auth-shorthand.ts';
+import { type EncryptionKey, encryptionKeyBytes } from './encryption-key.ts';
 import type { PluginEntry, RelayConfig, SinkEntry } from './relay-config.ts';
 import type { RelayConfigInput } from './relay-schema.ts';
 
@@ -35,6 +36,7 @@ export function buildRelayConfig(input: RelayConfigInput, source: RelayConfigSou
     logLevel: input.log_level,
     adminEmails: [...new Set(input.admin_emails.map((email) => normaliseEmail(email) ?? email))],
     forwardSecrets: input.forward_secrets ?? (input.forward_secret === undefined ? [] : [input.forward_secret]),
+    encryptionKeys: encryptionKeys(input.credentials),
     store: pluginEntry(root, ['store'], input.store),
     auth,
     audit: { sinks: input.audit.sinks.map((value, at) => sinkEntry(root, ['audit', 'sinks', at], value)) },
@@ -60,6 +62,7 @@ export function buildRelayConfig(input: RelayConfigInput, source: RelayConfigSou
 export function isPrivatePath(path: KeyPath): boolean {
   const [first] = path;
   if (first === 'forward_secret' || first === 'forward_secrets') return true;
+  if (first === 'credentials') return path[1] !== 'storage';
   if (first === 'security') return ['secret', 'password'].includes(String(path.at(-1)));
   const depth = first === 'store' ? 1 : first === 'audit' ? 3 : 2;
   return (
@@ -82,6 +85,12 @@ function buildServer(server: RelayConfigInput['server'], source: RelayConfigSour
     },
     trustedProxies: server.trusted_proxies,
   };
+}
+
+function encryptionKeys({ encryption_key: key, encryption_keys: ring }: RelayConfigInput['credentials']): EncryptionKey[] {
+  // The schema has checked that they are keys.
+  if (ring !== undefined) return ring.map((each) => ({ id: each.id, bytes: encryptionKeyBytes(each.key)! }));
+  return key === undefined ? [] : [{ bytes: encryptionKeyBytes(key)! }];
 }
 
 /** Paths of the file and defaults begin at the file's folder; those of variables and flags where the program was started. */

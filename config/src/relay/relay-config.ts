@@ -1,5 +1,6 @@
 import type { Fault, KeyPath } from '../faults/fault.ts';
 import type { JsonSchema } from '../reading/json-schema.ts';
+import type { EncryptionKey } from './encryption-key.ts';
 
 /** A plugin that the configuration names, with its options still unchecked. */
 export interface PluginEntry {
@@ -42,6 +43,8 @@ export interface RelayConfig {
   readonly adminEmails: readonly string[];
   /** The newest first; empty when none is configured. */
   readonly forwardSecrets: readonly string[];
+  /** What secrets in the store are encrypted with, the newest first; empty when none is configured. */
+  readonly encryptionKeys: readonly EncryptionKey[];
   readonly store: PluginEntry;
   readonly auth: readonly PluginEntry[];
   readonly audit: { readonly sinks: readonly SinkEntry[] };

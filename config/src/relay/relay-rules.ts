@@ -14,6 +14,7 @@ export function relayRuleFaults(root: MapNode): readonly Fault[] {
     ...rules.tls(),
     ...rules.certificate(),
     ...rules.secrets(),
+    ...rules.encryptionKeys(),
     ...['streams', 'transports', 'plugins'].flatMap((key) => repeatedEntries(root, key)),
   ];
 }
@@ -58,6 +59,30 @@ class Rules {
       ? 'the variable unset, or equal to the first of forward_secrets: it would replace the whole list'
       : 'either forward_secret or forward_secrets';
     return [...duplicates, this.#fault(['forward_secret'], { expected, found: 'both' })];
+  }
+
+  encryptionKeys(): readonly Fault[] {
+    const list = nodeAt(this.#root, ['credentials', 'encryption_keys']);
+    if (list?.kind !== 'list') return [];
+    const repeated = list.items.flatMap((_, at) => ['id', 'key'].flatMap((name) => this.#repeatedKey(at, name)));
+    const key = nodeAt(this.#root, ['credentials', 'encryption_key']);
+    if (key === undefined) return repeated;
+    const fromVariable = key.origin.name !== undefined;
+    // A variable that repeats the newest key of the ring contradicts nothing.
+    if (fromVariable && this.#value(['credentials', 'encryption_key']) === this.#value(['credentials', 'encryption_keys', 0, 'key']))
+      return repeated;
+    const expected = fromVariable
+      ? 'the variable unset, or equal to the first of encryption_keys: it would replace the whole ring'
+      : 'either encryption_key or encryption_keys';
+    return [...repeated, this.#fault(['credentials', 'encryption_key'], { expected, found: 'both' })];
+  }
+
+  #repeatedKey(at: number, name: string): readonly Fault[] {
+    const path = (index: number) => ['credentials', 'encryption_keys', index, name];
+    const value = this.#value(path(at));
+    const first = Array.from({ length: at }, (_, index) => index).find((index) => this.#value(path(index)) === value);
+    if (value === undefined || first === undefined) return [];
+    return [this.#fault(path(at), { expected: 'each once', found: `the same as in encryption_keys[${first}]` })];
   }
 
   #value(path: KeyPath): unknown {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { DURATION_EXPECTED, parseDuration } from '../reading/duration.ts';
 import type { JsonSchema } from '../reading/json-schema.ts';
 import { httpsOrigin, isHost, isNarrowNetwork } from '../reading/network-name.ts';
+import { ENCRYPTION_KEY, encryptionKeyWeakness } from './encryption-key.ts';
 import { MIN_SECRET_LENGTH, secretWeakness } from './secret-strength.ts';
 
 // The message of every check is what a fault says was expected.
@@ -45,6 +46,26 @@ const forwardSecret = z
     (value) => secretWeakness(value) === null,
     `a random secret of at least ${MIN_SECRET_LENGTH} characters, such as \`openssl rand -base64 32\` prints`,
   );
+const encryptionKey = z.string({ error: ENCRYPTION_KEY }).refine((value) => encryptionKeyWeakness(value) === null, ENCRYPTION_KEY);
+const ENCRYPTION_KEY_ID = 'a name of 1 to 32 lower-case letters, digits and dashes';
+const credentials = z.strictObject(
+  {
+    encryption_key: encryptionKey.optional().describe('Key that secrets in the store are encrypted with'),
+    encryption_keys: list(
+      z.strictObject(
+        { id: z.string({ error: ENCRYPTION_KEY_ID }).regex(/^[a-z0-9][a-z0-9-]{0,31}$/, ENCRYPTION_KEY_ID), key: encryptionKey },
+        MAPPING,
+      ),
+      'a list of keys, `{ id, key }`, the newest first',
+    )
+      .min(1, 'at least one key')
+      .max(16, 'at most 16 keys')
+      .optional()
+      .describe('The same as a ring: the first encrypts, all decrypt'),
+    storage: z.literal('database', { error: 'database' }).default('database').describe('Where secrets are kept'),
+  },
+  MAPPING,
+);
 const port = z.int({ error: 'a port from 0 to 65535' }).min(0, 'a port from 0 to 65535').max(65_535, 'a port from 0 to 65535');
 const publicUrl = checked(
   'an https URL without user, path or query, such as https://relay.example.com',
@@ -146,6 +167,7 @@ export const relaySchema = z.strictObject(
       .max(16, 'at most 16 secrets')
       .optional()
       .describe('Seeds of the keys that sign grants, the newest first'),
+    credentials: credentials.prefault({}),
     store: pluginEntry.default('sqlite').describe('Where state is kept'),
     auth: list(pluginEntry, 'a list of auth plugins')
       .min(1, 'at least one auth plugin')

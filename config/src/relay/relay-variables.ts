@@ -8,6 +8,12 @@ export const RELAY_VARIABLES: readonly ConfigVariable[] = Object.freeze([
   { name: 'TOWLINE_LOG_LEVEL', path: ['log_level'] },
   { name: 'TOWLINE_ADMIN_EMAILS', aliases: ['ADMIN_EMAILS'], path: ['admin_emails'], list: true },
   { name: 'TOWLINE_FORWARD_SECRET', aliases: ['FORWARD_SECRET'], path: ['forward_secret'], secret: true },
+  {
+    name: 'TOWLINE_ENCRYPTION_KEY',
+    aliases: ['M9M_ENCRYPTION_KEY', 'N8N_ENCRYPTION_KEY'],
+    path: ['credentials', 'encryption_key'],
+    secret: true,
+  },
   { name: 'TOWLINE_JWT_SECRET', aliases: ['M9M_JWT_SECRET'], path: ['security', 'jwt', 'secret'], secret: true },
   { name: 'TOWLINE_JWT_EXPIRATION', aliases: ['M9M_JWT_EXPIRATION'], path: ['security', 'jwt', 'expiration'] },
 ]);

@@ -279,4 +279,9 @@ export interface Store {
   import(records: AsyncIterable<StoreRecord>, signal: AbortSignal): Promise<void>;
   /** Resolves when the store can serve. @throws `store_failed`. */
   ping(): Promise<void>;
+  /**
+   * Resolves when the files of the store hold nothing any more of values of `meta` that were replaced. A store leaves it out that
+   * has no say over where its backend leaves what it replaced. @throws `data_in_use` when another process keeps that from being done.
+   */
+  scrub?(): Promise<void>;
 }

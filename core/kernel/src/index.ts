@@ -1,5 +1,5 @@
 export { createAuditPipeline } from './audit/index.ts';
-export { loadGrantRing, rotateStoredSecrets } from './grants/ring.ts';
+export { rotateStoredSecrets } from './grants/ring.ts';
 export { type StartedPlugins, startPlugins } from './life-cycle.ts';
 export { createLog, type LogLevel, type RelayLog } from './log.ts';
 export { type PluginSources, type ResolvedPlugin, resolvePlugins } from './plugins/index.ts';
@@ -8,3 +8,6 @@ export { pluginEntries, pluginSources } from './relay/plugin-entries.ts';
 export { type RelaySettings, type RunningRelay, startRelay } from './relay/start-relay.ts';
 export { type CreatedKey, createKey, type KeySpec, listKeys, type RescueParts, revokeKey } from './rescue/keys.ts';
 export { disableStoredUser, enableStoredUser, listUsers } from './rescue/users.ts';
+export type { KeyRing } from './secrets/key-ring.ts';
+export { openKeyRing } from './secrets/open-key-ring.ts';
+export { rotateSecrets } from './secrets/rotate.ts';

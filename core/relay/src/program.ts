@@ -3,6 +3,7 @@ import { checkCommand } from './commands/check.ts';
 import { rotateGrantsCommand } from './commands/grants.ts';
 import { hashPasswordCommand } from './commands/hash-password.ts';
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from './commands/keys.ts';
+import { rotateSecretsCommand } from './commands/secrets.ts';
 import { startCommand } from './commands/start.ts';
 import { exportStoreCommand, importStoreCommand, migrateStoreCommand } from './commands/store.ts';
 import { disableUserCommand, enableUserCommand, listUsersCommand } from './commands/users.ts';
@@ -31,6 +32,8 @@ export function createProgram(): Command {
   located(grants.command('rotate').description('make a new key; devices follow at once, or at their next link')).action(
     rotateGrantsCommand,
   );
+  const secrets = program.command('secrets').description('what the store holds encrypted');
+  located(secrets.command('rotate').description('encrypt everything with the first key of the ring')).action(rotateSecretsCommand);
   return program;
 }
 

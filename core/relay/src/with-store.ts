@@ -1,7 +1,9 @@
 import {
   createAuditPipeline,
   createLog,
+  type KeyRing,
   openDataFolder,
+  openKeyRing,
   pluginEntries,
   pluginSources,
   type RescueParts,
@@ -11,11 +13,17 @@ import {
 import { DISTRIBUTION_SOURCE, readConfig } from './location.ts';
 import type { LocationOptions } from './program.ts';
 
+/** What a command on the store works with. */
+export interface StoreParts extends RescueParts {
+  /** The encryption keys, as the relay itself opens them. */
+  openKeys(): Promise<KeyRing>;
+}
+
 /**
  * Runs work on the store alone, beside a running relay or without one. Records of the trail go to the store; the
  * sinks of a running relay take them over from there.
  */
-export async function withStore<Result>(options: LocationOptions, work: (parts: RescueParts) => Promise<Result>): Promise<Result> {
+export async function withStore<Result>(options: LocationOptions, work: (parts: StoreParts) => Promise<Result>): Promise<Result> {
   const config = readConfig(options);
   const log = createLog({ level: 'warn' });
   const clock = { now: Date.now };
@@ -24,5 +32,6 @@ export async function withStore<Result>(options: LocationOptions, work: (parts: 
   await openDataFolder(config.dataDir);
   await using plugins = await startPlugins(resolved, { log, clock, dataDir: config.dataDir, baseDir: config.baseDir });
   await using pipeline = createAuditPipeline({ store: plugins.store.audit, sinks: [], clock, log });
-  return await work({ store: plugins.store, audit: (event) => pipeline.note(event), clock });
+  const openKeys = () => openKeyRing({ config, meta: plugins.store.meta, log });
+  return await work({ store: plugins.store, audit: (event) => pipeline.note(event), clock, openKeys });
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bin, startProgram } from '../../../test/support/process.ts';
@@ -72,6 +72,11 @@ describe('towline-relay store import', () => {
     expect(await importInto(data, file)).toMatchObject({ code: 0, stderr: expect.stringMatching(/^imported .*1 device/) });
     expect(records(await exportOf(data))).toEqual(lines.slice(1, -1));
     expect(await verifyChain(storedTrail(data))).toMatchObject({ ok: true, count: storedTrail(data).length });
+    // What the relay keeps encrypted comes as it is, and needs its key.
+    const without = await runRelay(['start', '--data', data, '--host', '127.0.0.1', '--port', '0']);
+    expect(without).toMatchObject({ code: expect.any(Number), stderr: expect.stringContaining('encryption.key') });
+    expect(without.code).not.toBe(0);
+    copyFileSync(join(relay.dir, 'encryption.key'), join(data, 'encryption.key'));
     const copy = await startRelayOn(data);
     using api = openApi(copy);
     const { items } = bodyOf<{ items: { name: string }[] }>(await api.call('GET', '/v1/devices', { key: relay.adminKey }));

@@ -115,6 +115,11 @@ export class SqliteStore implements Store, PluginLife {
     await Promise.all([this.#call('reader', 'ping', []), this.#call('writer', 'ping', [])]);
   }
 
+  /** Zeroes what was replaced or deleted, in the file and in its log. */
+  async scrub(): Promise<void> {
+    await this.#call('writer', 'scrub', []);
+  }
+
   /** Counters, to see how writes are grouped. */
   stats(): StoreStats {
     return { writes: this.#writes, commits: this.#threads?.writer.commits ?? 0 };

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { type MetaRepository, TowlineError } from '@towline/contract';
 import { createId, deriveGrantKey, type GrantKey, type GrantKeyRecord, publishGrantKeys } from '@towline/protocol';
+import type { KeyRing } from '../secrets/key-ring.ts';
+import { GRANT_SECRETS, openValue } from '../secrets/sealed-values.ts';
 
 const RELAY_ID = 'relay.id';
-const SECRETS = 'grant.secrets';
 /** Secrets a ring may have: the newest signs, the others are for devices that were away. */
 const MAX_RING = 4;
 
@@ -15,16 +16,28 @@ export interface GrantRing {
   readonly published: readonly GrantKeyRecord[];
 }
 
-/** The ring of the config's secrets (newest first), else of those in the store, made at the first start. */
-export async function loadGrantRing(meta: MetaRepository, configured: readonly string[]): Promise<GrantRing> {
-  return ringOf(configured.length > 0 ? configured : await storedSecrets(meta));
+/** A ring of the store, and the value that it was read from. */
+export interface StoredGrantRing extends GrantRing {
+  readonly value: string;
 }
 
-/** Puts a new secret before those in the store. The relay uses it from its next start. */
-export async function rotateStoredSecrets(meta: MetaRepository): Promise<GrantRing> {
-  const held = await storedSecrets(meta);
-  const next = [createSecret(), ...held].slice(0, MAX_RING);
-  if (!(await meta.compareAndSet(SECRETS, JSON.stringify(held), JSON.stringify(next)))) throw new TowlineError('store_conflict');
+/** The ring of secrets from the config, the newest first. */
+export function configuredGrantRing(secrets: readonly string[]): GrantRing {
+  return ringOf(secrets);
+}
+
+/** The ring in the store, made at the first start. @throws TowlineError as {@link KeyRing.open} does. */
+export async function loadGrantRing(meta: MetaRepository, keys: KeyRing): Promise<StoredGrantRing> {
+  const value = await readOrCreate(meta, GRANT_SECRETS.name, () => keys.seal(JSON.stringify([createSecret()]), GRANT_SECRETS));
+  return { ...ringOf(secretsIn(value, keys)), value };
+}
+
+/** Puts a new secret before those in the store. A running relay uses it within a second. */
+export async function rotateStoredSecrets(meta: MetaRepository, keys: KeyRing): Promise<GrantRing> {
+  const { value } = await loadGrantRing(meta, keys);
+  const next = [createSecret(), ...secretsIn(value, keys)].slice(0, MAX_RING);
+  const sealed = keys.seal(JSON.stringify(next), GRANT_SECRETS);
+  if (!(await meta.compareAndSet(GRANT_SECRETS.name, value, sealed))) throw new TowlineError('store_conflict');
   return ringOf(next);
 }
 
@@ -33,8 +46,8 @@ export async function loadRelayId(meta: MetaRepository): Promise<string> {
   return readOrCreate(meta, RELAY_ID, createId);
 }
 
-async function storedSecrets(meta: MetaRepository): Promise<readonly string[]> {
-  return JSON.parse(await readOrCreate(meta, SECRETS, () => JSON.stringify([createSecret()]))) as string[];
+function secretsIn(value: string, keys: KeyRing): readonly string[] {
+  return JSON.parse(openValue(value, GRANT_SECRETS, keys)!) as string[];
 }
 
 async function readOrCreate(meta: MetaRepository, name: string, create: () => string): Promise<string> {

@@ -401,6 +401,29 @@ export const ERRORS = {
     hint: 'Start that version, or restore a backup.',
   },
   store_failed: { status: 503, wire: 130, exit: 1, text: 'The store failed.', hint: 'The log of the relay has the detail.' },
+
+  // Secrets at rest
+  secret_key_missing: {
+    status: 500,
+    wire: 140,
+    exit: 1,
+    text: 'A record is encrypted with a key that the relay does not have.',
+    hint: 'Put that key, with its id, behind the others in credentials.encryption_keys, or restore encryption.key.',
+  },
+  secret_key_wrong: {
+    status: 500,
+    wire: 141,
+    exit: 1,
+    text: 'A record is encrypted with another key of the same id.',
+    hint: 'Give the key of that id back in credentials.encryption_keys; a new key needs a new id.',
+  },
+  secret_damaged: {
+    status: 500,
+    wire: 142,
+    exit: 1,
+    text: 'An encrypted record is damaged, or lies where it does not belong.',
+    hint: 'Restore it from a backup, or make it anew. The key is right.',
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** Literal code of an error. */

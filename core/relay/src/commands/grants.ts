@@ -15,8 +15,8 @@ export async function rotateGrantsCommand(options: LocationOptions): Promise<voi
       },
     );
   }
-  const ring = await withStore(options, async ({ store, audit, clock }) => {
-    const rotated = await rotateStoredSecrets(store.meta);
+  const ring = await withStore(options, async ({ store, audit, clock, openKeys }) => {
+    const rotated = await rotateStoredSecrets(store.meta, await openKeys());
     await audit({
       at: clock.now(),
       action: 'grant_key.rotated',

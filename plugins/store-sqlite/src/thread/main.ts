@@ -10,6 +10,7 @@ import { readOperations, writeOperations } from './operations.ts';
 import { createPlainWork } from './plain-work.ts';
 import { createReading } from './reading.ts';
 import { RequestQueue } from './request-queue.ts';
+import { withEmptyLog } from './scrub.ts';
 import { Statements } from './statements.ts';
 
 const port = parentPort!;
@@ -17,7 +18,7 @@ const send = (message: FromThread) => port.postMessage(message);
 
 function workOf({ role, path }: ThreadSettings, database: Database): Work {
   const statements = new Statements(database);
-  if (role === 'writer') return createGroupCommit(database, writeOperations(statements));
+  if (role === 'writer') return withEmptyLog(database, createGroupCommit(database, writeOperations(statements)));
   if (role === 'reader') return createReading(database, readOperations(statements, path));
   return createPlainWork(role === 'exporter' ? exportOperations(database) : importOperations(database));
 }

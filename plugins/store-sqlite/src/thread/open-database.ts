@@ -46,6 +46,8 @@ function prepareWriting(database: Database): void {
   // FULL: a commit waits until the log is on the disk. The default of this build for such a log is less.
   database.pragma('synchronous = FULL');
   database.pragma('foreign_keys = ON');
+  // What is deleted or replaced is zeroed: secrets must not lie on between the records.
+  database.pragma('secure_delete = ON');
   database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   database.pragma(`journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
 }

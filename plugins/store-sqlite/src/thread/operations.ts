@@ -6,6 +6,7 @@ import { metaReads, metaWrites } from './meta.ts';
 import { organisationReads, organisationWrites } from './organisations.ts';
 import { registrationReads, registrationWrites } from './registrations.ts';
 import { revocationReads, revocationWrites } from './revocations.ts';
+import { scrubWrites } from './scrub.ts';
 import { sessionReads, sessionWrites } from './sessions.ts';
 import { standingReads } from './standing.ts';
 import type { Statements } from './statements.ts';
@@ -40,6 +41,7 @@ export function writeOperations(statements: Statements) {
     ...auditWrites(statements),
     ...revocationWrites(statements),
     ...metaWrites(statements),
+    ...scrubWrites(statements),
     ...healthWrites(statements),
   };
 }

@@ -1,0 +1,36 @@
+import type { RelayConfig } from '@towline/config/relay';
+import { type Log, type MetaRepository, TowlineError } from '@towline/contract';
+import { keyFilePath, makeEncryptionKey, readEncryptionKey } from './key-file.ts';
+import { createKeyRing, type KeyRing } from './key-ring.ts';
+import { sealedKeyIds } from './sealed-values.ts';
+
+/** What {@link openKeyRing} works with. */
+export interface KeyRingParts {
+  readonly config: Pick<RelayConfig, 'dataDir' | 'encryptionKeys'>;
+  readonly meta: MetaRepository;
+  readonly log: Log;
+}
+
+/**
+ * The keys of the config; behind them that of `encryption.key` where there is one. Without either a key is made, unless
+ * something is encrypted already. @throws TowlineError `secret_key_missing`, `credentials_unsafe`, `file_damaged`, `data_unwritable`.
+ */
+export async function openKeyRing({ config, meta, log }: KeyRingParts): Promise<KeyRing> {
+  const path = keyFilePath(config.dataDir);
+  const kept = await readEncryptionKey(path);
+  const keys = [...config.encryptionKeys, ...(kept === null ? [] : [{ bytes: kept }])];
+  if (keys.length > 0) return createKeyRing(keys);
+  const [lost] = await sealedKeyIds(meta);
+  if (lost !== undefined) {
+    throw new TowlineError(
+      'secret_key_missing',
+      `The store holds what is encrypted with key ${lost}; none is configured, and there is no ${path}.`,
+      {
+        hint: `Restore ${path} from a backup, or give the key in credentials.encryption_keys.`,
+      },
+    );
+  }
+  const ring = createKeyRing([{ bytes: await makeEncryptionKey(path) }]);
+  log.info(`the key that secrets in the store are encrypted with is in ${path}; keep a copy of it apart from the database`, { file: path });
+  return ring;
+}
