@@ -345,7 +345,7 @@ describe('a client', () => {
     let last = 1;
     const openSome = (count: number) => link.write(Buffer.concat(times(count, () => encodeOpen((last += 1), opening()))));
     // A burst is mostly refused; who is patient gets more; and in the end there is a limit.
-    for (let portion = 0; portion < 70; portion += 1) await openSome(100);
+    for (let portion = 0; portion < 45; portion += 1) await openSome(100);
     while (last < 8_000) {
       await openSome(50);
       await link.saw('an answer to the last one', ({ type, stream }) => type === 'data' && stream === last);
