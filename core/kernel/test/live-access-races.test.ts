@@ -1,15 +1,9 @@
-import { type Device, type OpenSession, type Principal, type Share, type Store, type StreamHandler, TowlineError } from '@towline/contract';
-import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
-import { createId, type DeviceId, type Scope, type SessionId } from '@towline/protocol';
+import { type OpenSession, type Principal, type Store, TowlineError } from '@towline/contract';
+import type { Scope, SessionId } from '@towline/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthenticator } from '../src/access/authenticate.ts';
-import { createLinkCredential } from '../src/links/link-credential.ts';
-import { createDeviceRegistry } from '../src/links/registry.ts';
 import { createReportedSessions } from '../src/links/reported-sessions.ts';
-import { watchRevocations } from '../src/links/revocation-watch.ts';
-import type { CarriedSession } from '../src/sessions/carried.ts';
-import type { StreamHandlers } from '../src/sessions/judge-again.ts';
-import { createLiveAccess } from '../src/sessions/live-access.ts';
+import { addDevice, addShared, carry, clock, handlers, principalOf, startLiveAccess, unshare } from './live-sessions.ts';
 import { createKeptLog, openStoreHere, type StoreHere, withFault } from './store-here.ts';
 
 let here: StoreHere;
@@ -17,58 +11,6 @@ beforeAll(async () => {
   here = await openStoreHere();
 });
 afterAll(() => here[Symbol.asyncDispose]());
-
-const clock = { now: Date.now };
-const handlers: StreamHandlers = new Map([['/exec/1', { name: 'exec', handler: { right: 'operator' } as StreamHandler }]]);
-const NOTICE = { code: 'access_ended', message: 'Withdrawn.' } as const;
-
-async function addDevice(owner: string, shares: readonly Omit<Share, 'sharedAt' | 'sharedBy'>[] = []): Promise<Device> {
-  const id = createId<DeviceId>();
-  const device: Device = {
-    id,
-    name: `pi-${id.slice(0, 6)}`,
-    owner: owner as Scope,
-    shares: shares.map((each) => ({ ...each, sharedAt: 1, sharedBy: 'test' })),
-    publicKey: id,
-    fingerprint: `sha256:${id}`,
-    facts: { hostname: 'pi', platform: 'linux', arch: 'arm64', version: '1' },
-    enrolledAt: 1,
-    enrolledBy: 'test',
-    revision: 1,
-  };
-  await here.store.devices.insert(device);
-  return device;
-}
-const shared = (email: string) => addDevice('org:acme', [{ scope: `user:${email}` as Scope, role: 'operator' }]);
-const principalOf = (email: string): Principal => ({
-  ...{ kind: 'user', id: `idp|${email}`, label: email, email, scopes: [], admin: false, provider: 'test' },
-});
-
-/** A session of somebody on a device, and the code it was ended with. */
-function carry(device: Device, email: string, principal = principalOf(email)): CarriedSession & { endedWith: TowlineError | null } {
-  const carried = {
-    session: { id: createId<SessionId>(), deviceId: device.id, protocol: '/exec/1' } as OpenSession,
-    opener: { credential: createLinkCredential(principal), address: '127.0.0.1' },
-    principal,
-    endedWith: null as TowlineError | null,
-    destroy(error: TowlineError) {
-      carried.endedWith = error;
-    },
-  };
-  return carried;
-}
-
-async function start(store: Store = here.store) {
-  const log = createKeptLog();
-  const registry = createDeviceRegistry();
-  const access = createLiveAccess({ store, settling: { store, admins: new Set(), clock }, handlers, registry, log });
-  const watch = await watchRevocations({ store, registry, clients: new Set(), access, audit: async () => {}, clock, log });
-  return { access, watch, log };
-}
-const unshare = async ({ id }: Device) => {
-  const { revision } = (await here.store.devices.get(id, SYSTEM_SCOPE))!;
-  await here.store.devices.update(id, { shares: [] }, revision, SYSTEM_SCOPE, { at: Date.now(), ...NOTICE });
-};
 
 /** The same store, whose answers to some look-ups wait. The look-up itself is done at once. */
 function withSlowAnswers(store: Store, place: 'devices' | 'revocations', method: string, after: () => Promise<void>): Store {
@@ -111,13 +53,13 @@ describe('access that ends while a session is judged anew for another reason', (
       release();
       await new Promise((later) => setTimeout(later, 30));
     });
-    const { access, watch } = await start(both);
-    const device = await shared('ann@example.com');
+    const { access, watch } = await startLiveAccess(both);
+    const device = await addShared(here.store, 'ann@example.com');
     const session = carry(device, 'ann@example.com');
     // Access of somebody else ended while this one was opened, so it is judged once more: it may.
     access.watch(session, access.round - 1);
     await new Promise((later) => setTimeout(later, 50));
-    await unshare(device);
+    await unshare(here.store, device);
     reads = 0;
     await watch.look();
     await watch.look();
@@ -128,8 +70,8 @@ describe('access that ends while a session is judged anew for another reason', (
 
 describe('a session that was judged by a credential which its link has given up since', () => {
   it('is judged by the one the link lives by now, though it was not carried yet when that came', async () => {
-    const { access, watch } = await start();
-    const device = await shared('bea@example.com');
+    const { access, watch } = await startLiveAccess(here.store);
+    const device = await addShared(here.store, 'bea@example.com');
     const session = carry(device, 'bea@example.com');
     const judged = access.round;
     // The opening was allowed, and is being written down. Meanwhile the link is renewed by a key of the same user for shells alone.
@@ -149,8 +91,8 @@ describe('openings that cross the end of much access', () => {
     const counting = withFault(here.store, 'devices', 'get', () => {
       judged += 1;
     });
-    const { access, watch } = await start(counting);
-    const device = await shared('cid@example.com');
+    const { access, watch } = await startLiveAccess(counting);
+    const device = await addShared(here.store, 'cid@example.com');
     const waiting = Array.from({ length: 200 }, () => carry(device, 'cid@example.com'));
     for (const session of waiting) access.watch(session, access.round);
     access.note({ kind: 'access', id: device.id, message: 'x' });
@@ -165,7 +107,7 @@ describe('openings that cross the end of much access', () => {
 describe('sessions that a device brings with it', () => {
   it('are judged each by itself: one that cannot be judged does not keep the others', async () => {
     const log = createKeptLog();
-    const device = await shared('dan@example.com');
+    const device = await addShared(here.store, 'dan@example.com');
     await here.store.users.note({ id: 'idp|eve', label: 'eve', email: 'eve@example.com', provider: 'test', claims: [], at: 1 });
     await here.store.users.note({ id: 'idp|dan', label: 'dan', email: 'dan@example.com', provider: 'test', claims: [], at: 1 });
     const make = async (id: string, user: string) => {
@@ -209,8 +151,8 @@ describe('sessions that a device brings with it', () => {
 
 describe('a session that a key of a user carries', () => {
   it('ends when the next login of that user proves less than the one before', async () => {
-    const { access, watch } = await start();
-    const device = await addDevice('org:acme');
+    const { access, watch } = await startLiveAccess(here.store);
+    const device = await addDevice(here.store, 'org:acme');
     const claims = [{ scope: 'org:acme' as Scope, role: 'operator' as const }];
     const login: Principal = { ...principalOf('gil@example.com'), scopes: claims };
     let proved = login;
