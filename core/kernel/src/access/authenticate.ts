@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type AuthProvider, type Credential, type Log, type Principal, TowlineError } from '@towline/contract';
 import { withOwnAddress } from './email-domains.ts';
-import { noteLogin, type SettleParts, settleUser } from './settle.ts';
+import { claimsOf, noteLogin, type SettleParts, settleUser } from './settle.ts';
 
 /** Longest credential that is looked at, characters. Tokens with many groups reach 8 KiB. */
 const MAX_CREDENTIAL = 16_384;
@@ -66,8 +66,7 @@ function createNotes(parts: AuthenticatorParts): (claimed: Principal, user: Para
     if (noting === null) return;
     if (user === null) return void (await noting);
     running.add(claimed.id);
-    const provesElse =
-      user.email !== claimed.email || JSON.stringify(user.claims) !== JSON.stringify(claimed.keyId === undefined ? claimed.scopes : []);
+    const provesElse = user.email !== claimed.email || JSON.stringify(user.claims) !== JSON.stringify(claimsOf(claimed));
     noting
       .then(() => (provesElse ? parts.changed?.(claimed.id) : undefined))
       .catch((error: unknown) => parts.log.error('a login could not be noted', { user: claimed.id, error }))

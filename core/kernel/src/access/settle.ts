@@ -62,7 +62,7 @@ export async function settleUser({ store, admins, clock }: SettleParts, claimed:
 export function noteLogin({ store, clock }: SettleParts, claimed: Principal, known: User | null): Promise<unknown> | null {
   if (claimed.kind !== 'user' || claimed.bounded || claimed.derived) return null;
   const at = clock.now();
-  const claims = claimed.keyId === undefined ? claimed.scopes : [];
+  const claims = claimsOf(claimed);
   const same =
     known !== null &&
     known.label === claimed.label &&
@@ -72,6 +72,11 @@ export function noteLogin({ store, clock }: SettleParts, claimed: Principal, kno
   if (same && at - known.lastSeenAt < NOTE_EVERY_MS) return null;
   const { id, label, provider } = claimed;
   return store.users.note({ id, label, provider, claims, at, ...defined({ email: claimed.email }) });
+}
+
+/** What a login proves of its user beyond the address; a key proves nothing but itself. */
+export function claimsOf({ keyId, scopes }: Principal): readonly ScopeRole[] {
+  return keyId === undefined ? scopes : [];
 }
 
 /** A key that lives on in a token made from it, or on a link, may be gone in the meantime. */
