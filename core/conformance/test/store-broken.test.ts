@@ -14,6 +14,7 @@ import { organisationBreaks } from './store-breaks/organisation-breaks.ts';
 import { pageBreaks } from './store-breaks/page-breaks.ts';
 import { registrationBreaks } from './store-breaks/registration-breaks.ts';
 import { revocationBreaks } from './store-breaks/revocation-breaks.ts';
+import { secretBreaks } from './store-breaks/secret-breaks.ts';
 import { sessionBreaks } from './store-breaks/session-breaks.ts';
 import { shareBreaks } from './store-breaks/share-breaks.ts';
 import { standingBreaks } from './store-breaks/standing-breaks.ts';
@@ -28,6 +29,7 @@ const BREAKS: readonly Break[] = [
   ...keyBreaks,
   ...userBreaks,
   ...organisationBreaks,
+  ...secretBreaks,
   ...standingBreaks,
   ...sessionBreaks,
   ...auditBreaks,

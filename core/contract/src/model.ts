@@ -107,6 +107,23 @@ export interface Share {
 /** Shares of one device; more are refused. */
 export const MAX_SHARES = 100;
 
+/** A value that sessions get by its name. One name stands once in a scope. */
+export interface Secret {
+  readonly scope: Scope;
+  /** Name of an environment variable. */
+  readonly name: string;
+  /** Id of the key that `sealed` is encrypted with. */
+  readonly keyId: string;
+  /** The value, encrypted; the store never sees it in the clear. */
+  readonly sealed: string;
+  readonly createdAt: UnixMs;
+  readonly createdBy: string;
+  readonly updatedAt: UnixMs;
+  readonly updatedBy: string;
+  /** Grows by one with every update. */
+  readonly revision: number;
+}
+
 /** What a device says about itself when it asks to enrol. Shown to the approver, trusted for nothing. */
 export interface DeviceFacts {
   readonly hostname: string;

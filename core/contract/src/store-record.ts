@@ -1,9 +1,12 @@
-import type { ApiKey, Device, Membership, OpenSession, Organisation, Registration, Revocation, User } from './model.ts';
+import type { ApiKey, Device, Membership, OpenSession, Organisation, Registration, Revocation, Secret, User } from './model.ts';
 import { ROLES } from './model.ts';
 import { STORE_RECORD_KINDS, type StoreRecord } from './store.ts';
 
-/** Version of the shapes in an export. Grows with a kind or field that an older version would not take. */
-export const STORE_RECORD_SCHEMA = 1;
+/**
+ * Version of the shapes in an export. Grows with a kind or field that an older version would not take; records of every earlier
+ * schema are taken. 2: secrets.
+ */
+export const STORE_RECORD_SCHEMA = 2;
 
 /** Answers what is wrong with a value, as the rest of a sentence that begins with its place; null when nothing is. */
 type Check = (value: unknown) => string | null;
@@ -99,6 +102,17 @@ const CHECKS: Readonly<Record<StoreRecord['kind'], Check>> = {
     revision: natural,
   }),
   membership: shaped<Membership>({ org: text, email: text, role, addedAt: integer, addedBy: text }),
+  secret: shaped<Secret>({
+    scope: text,
+    name: text,
+    keyId: text,
+    sealed: text,
+    createdAt: integer,
+    createdBy: text,
+    updatedAt: integer,
+    updatedBy: text,
+    revision: natural,
+  }),
   device: shaped<Device>({
     id: text,
     name: text,

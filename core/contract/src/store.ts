@@ -9,6 +9,7 @@ import type {
   Registration,
   Revocation,
   Role,
+  Secret,
   UnixMs,
   User,
 } from './model.ts';
@@ -146,7 +147,7 @@ export interface OrganisationRepository {
   /** Adds an organisation with revision 1. False when the id was ever used. */
   insert(organisation: Organisation): Promise<boolean>;
   /**
-   * Marks it as deleted, removes its memberships, and appends a revocation of kind `org`, all or nothing.
+   * Marks it as deleted, removes its memberships and the secrets of its scope, and appends a revocation of kind `org`, all or nothing.
    * False when there is none that the caller may see, or it was deleted before.
    */
   delete(id: OrgId, notice: RevocationNotice, caller: Caller): Promise<boolean>;
@@ -159,6 +160,26 @@ export interface OrganisationRepository {
   setMember(membership: Membership, caller: Caller, notice?: RevocationNotice): Promise<MembershipOutcome>;
   /** Removes somebody and appends a revocation of kind `membership`, all or nothing. */
   removeMember(id: OrgId, email: string, notice: RevocationNotice, caller: Caller): Promise<MembershipOutcome>;
+}
+
+/** Fields that an update may change. */
+export type SecretChange = Pick<Secret, 'sealed' | 'keyId'> & Partial<Pick<Secret, 'updatedAt' | 'updatedBy'>>;
+
+/** Secrets. A caller sees those whose scope is one of the caller's. */
+export interface SecretRepository {
+  get(scope: Scope, name: string, caller: Caller): Promise<Secret | null>;
+  /** In the order of scope, then name. */
+  list(filter: { readonly scope?: Scope }, page: PageRequest, caller: Caller): Promise<Page<Secret>>;
+  /** Adds a secret with revision 1. False when the scope has the name already; nothing is changed then. */
+  insert(secret: Secret): Promise<boolean>;
+  /** Changes a secret of that revision. @throws TowlineError `store_conflict` for another revision, `not_found`. */
+  update(scope: Scope, name: string, change: SecretChange, revision: number, caller: Caller): Promise<Secret>;
+  /** False when there is none that the caller may see. */
+  remove(scope: Scope, name: string, caller: Caller): Promise<boolean>;
+  /** How many a scope has. For the kernel only. */
+  count(scope: Scope): Promise<number>;
+  /** Some secrets, at most 100, whose key is another than this. For the kernel only. */
+  listNotUnder(keyId: string): Promise<readonly Secret[]>;
 }
 
 /** Whose standing is asked for. */
@@ -233,6 +254,7 @@ export const STORE_RECORD_KINDS = Object.freeze([
   'user',
   'organisation',
   'membership',
+  'secret',
   'device',
   'registration',
   'key',
@@ -265,13 +287,14 @@ export interface Store {
   readonly keys: KeyRepository;
   readonly users: UserRepository;
   readonly organisations: OrganisationRepository;
+  readonly secrets: SecretRepository;
   readonly sessions: SessionRepository;
   readonly audit: AuditRepository;
   readonly revocations: RevocationRepository;
   readonly meta: MetaRepository;
   /** What counts for a user now: one round trip. For the kernel only. */
   standing(query: StandingQuery): Promise<Standing>;
-  /** Whether anything names this scope: a device, key, request to enrol or share. For the kernel only. */
+  /** Whether anything names this scope: a device, key, request to enrol or share; secrets do not count. For the kernel only. */
   isScopeUsed(scope: Scope): Promise<boolean>;
   /** Every object, kind by kind, within a kind in a stable order; a state that was at one moment where the store can give that, else docs/store.md says what may differ. */
   export(signal: AbortSignal): AsyncIterable<StoreRecord>;
@@ -280,8 +303,8 @@ export interface Store {
   /** Resolves when the store can serve. @throws `store_failed`. */
   ping(): Promise<void>;
   /**
-   * Resolves when the files of the store hold nothing any more of values of `meta` that were replaced. A store leaves it out that
-   * has no say over where its backend leaves what it replaced. @throws `data_in_use` when another process keeps that from being done.
+   * Resolves when the files of the store hold nothing any more of values of `meta` that were replaced, nor of secrets that were
+   * replaced or removed. A store leaves it out that has no say over where its backend leaves what it replaced. @throws `data_in_use` when another process keeps that from being done.
    */
   scrub?(): Promise<void>;
 }

@@ -50,7 +50,8 @@ export function tellingInstance(
 ): string {
   const members =
     more.members ??
-    `devices: {}, registrations: {}, keys: {}, sessions: {}, audit: {}, revocations: {}, meta: {}, ping: async () => {},
+    `devices: {}, registrations: {}, keys: {}, sessions: {}, audit: {}, revocations: {}, meta: {}, secrets: {},
+     ping: async () => {}, async *export() {}, import: async () => {},
      write: async () => {}, authenticate: async () => ({ outcome: 'skipped' }), protocol: '/x/1', body: {}, right: 'viewer', prepare: () => ({}),`;
   return `{ ${members}
     async start(signal) { globalThis.towlineTestEvents.push('start ${name}'); ${more.start ?? ''} },

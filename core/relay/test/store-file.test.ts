@@ -78,7 +78,7 @@ describe('the file of an export', () => {
     ],
     ['one with something behind', () => `${lines.join('\n')}\n${lines[1]}\n`, 'follows the last line'],
     ['one of a newer format', () => sealed([lines[0]!.replace('"towline_store":1', '"towline_store":2')]), 'newer version'],
-    ['one of a newer schema', () => sealed([lines[0]!.replace('"schema":1', '"schema":2')]), 'newer version'],
+    ['one of a newer schema', () => sealed([lines[0]!.replace('"schema":2', '"schema":3')]), 'newer version'],
     ['an unknown kind', () => sealed([lines[0]!, '{"kind":"spell","value":{}}']), 'Line 2 is no record of an export: "spell" is no kind'],
     ['an unknown field', () => sealed([lines[0]!, '{"kind":"meta","value":{"name":"a","value":"b","c":1}}']), 'Line 2 is no record'],
     ['lines out of order', () => sealed([lines[0]!, lines.at(-2)!, lines[1]!]), 'Line 3 is out of order: meta cannot follow membership'],

@@ -41,7 +41,7 @@ describe('towline-relay store export', () => {
   it('beside a running relay writes all of it, for the owner only, with a hash over it', () => {
     expect((statSync(file).mode & 0o777).toString(8)).toBe('600');
     const parsed = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(parsed[0]).toEqual({ towline_store: 1, schema: 1, relay: expect.stringMatching(/^\d/), at: expect.stringMatching(/Z$/) });
+    expect(parsed[0]).toEqual({ towline_store: 1, schema: 2, relay: expect.stringMatching(/^\d/), at: expect.stringMatching(/Z$/) });
     const content = `${lines.slice(0, -1).join('\n')}\n`;
     expect(parsed.at(-1)).toEqual({ counts: expect.objectContaining({ device: 1, session: 0 }), sha256: sha256(content) });
     const devices = parsed.filter(({ kind }) => kind === 'device').map(({ value }) => (value as { name: string }).name);

@@ -33,6 +33,7 @@ export function createRepositories(threads: Threads): Repositories {
     keys: keyRepository(calls),
     users: userRepository(calls),
     organisations: organisationRepository(calls),
+    secrets: secretRepository(calls),
     sessions: sessionRepository(calls),
     audit: auditRepository(calls),
     revocations: revocationRepository(calls),
@@ -99,6 +100,19 @@ function organisationRepository({ read, write }: Calls): Store['organisations'] 
     setMember: async (membership, caller, notice) => write('organisations.setMember', membership, encodeCaller(caller), notice),
     removeMember: async (id, email, notice, caller) =>
       write('organisations.removeMember', { org: id, email }, notice, encodeCaller(caller)),
+  };
+}
+
+function secretRepository({ read, write }: Calls): Store['secrets'] {
+  return {
+    get: async (scope, name, caller) => read('secrets.get', { scope, name }, encodeCaller(caller)),
+    list: async (filter, page, caller) => read('secrets.list', filter, page, encodeCaller(caller)),
+    insert: (secret) => write('secrets.insert', secret),
+    update: async (scope, name, change, revision, caller) =>
+      write('secrets.update', { scope, name, revision }, change, encodeCaller(caller)),
+    remove: async (scope, name, caller) => write('secrets.remove', { scope, name }, encodeCaller(caller)),
+    count: (scope) => read('secrets.count', scope),
+    listNotUnder: (keyId) => read('secrets.listNotUnder', keyId),
   };
 }
 

@@ -65,6 +65,9 @@ export class SqliteStore implements Store, PluginLife {
   get organisations() {
     return this.#repositories.organisations;
   }
+  get secrets() {
+    return this.#repositories.secrets;
+  }
   get sessions() {
     return this.#repositories.sessions;
   }

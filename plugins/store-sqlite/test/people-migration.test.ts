@@ -67,6 +67,7 @@ it('a database of the first version opens and keeps what is in it', async () => 
   expect(steps.prepare('SELECT number, applied_at FROM schema_migration ORDER BY number').raw().all()).toEqual([
     [1, NOON],
     [2, NOW],
+    [3, NOW],
   ]);
   expect(steps.pragma('integrity_check', { simple: true })).toBe('ok');
   steps.close();

@@ -14,6 +14,7 @@ import {
   sampleOrganisation,
   sampleRecords,
   sampleRegistration,
+  sampleSecret,
   sampleSession,
   sampleShare,
 } from '@towline/conformance/store-cases';
@@ -100,6 +101,23 @@ function runPeople(caller: WireCaller, follow: Follow): void {
   write['organisations.delete'](ACME_ID, NOTICE, orgs);
 }
 
+function runSecrets(caller: WireCaller, follow: Follow): void {
+  const read = readOperations(recorded(), database.name);
+  const write = writeOperations(recorded());
+  for (const n of [1, 2, 3, 4]) write['secrets.insert'](sampleSecret(n, { scope: n < 3 ? ADA : BOB }));
+  for (const filter of [{}, { scope: ADA }, { scope: STRANGER }]) {
+    follow((page) => read['secrets.list'](filter, page, caller));
+    follow((page) => read['secrets.list'](filter, { ...page, limit: 1 }, caller));
+  }
+  const place = { scope: ADA, name: sampleSecret(1).name };
+  read['secrets.get'](place, caller);
+  read['secrets.count'](ADA);
+  read['secrets.listNotUnder']('first');
+  write['secrets.update']({ ...place, revision: 1 }, { sealed: 'x', keyId: 'x' }, caller);
+  write['secrets.update']({ ...place, revision: 2 }, { sealed: 'x', keyId: 'x', updatedAt: 1, updatedBy: 'ada' }, caller);
+  write['secrets.remove'](place, caller);
+}
+
 function runEverything(caller: WireCaller): void {
   const read = readOperations(recorded(), database.name);
   const write = writeOperations(recorded());
@@ -117,6 +135,7 @@ function runEverything(caller: WireCaller): void {
   write['audit.append'](sampleRecords([{}, {}, {}, {}], read['audit.head']()).map((record) => JSON.stringify(record)));
 
   runPeople(caller, follow);
+  runSecrets(caller, follow);
   for (const filter of DEVICE_FILTERS) {
     follow((page) => read['devices.list'](filter, page, caller));
   }

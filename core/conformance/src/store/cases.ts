@@ -13,6 +13,7 @@ export {
   sampleOrganisation,
   sampleRecords,
   sampleRegistration,
+  sampleSecret,
   sampleSession,
   sampleShare,
   sampleUser,

@@ -16,6 +16,7 @@ import {
   sampleOrganisation,
   sampleRecords,
   sampleRegistration,
+  sampleSecret,
   sampleSession,
   sampleShare,
 } from './samples.ts';
@@ -39,6 +40,10 @@ const orgIdOf = (n: number) => `org-${n.toString().padStart(8, '0')}` as OrgId;
 const placeOfNumber = (text: string) => Number(/\d{8}/.exec(text)![0]);
 /** Holds the first forty organisations. */
 const ORG_SCOPES = Array.from({ length: 40 }, (_, n) => `org:${orgIdOf(n)}` as typeof ACME);
+
+/** One for every four secrets, so that a page ends within a scope and goes over several; not in their order. */
+const SECRET_SCOPES = [2, 0, 3, 1, 4].map((n) => `org:scope-${n}` as typeof ACME);
+const placedSecret = (n: number) => sampleSecret(n, { scope: `org:scope-${Math.floor(n / 4)}` as typeof ACME });
 
 /** Every list of the contract. */
 export const PAGED_LISTS: readonly PagedList[] = [
@@ -95,12 +100,27 @@ export const PAGED_LISTS: readonly PagedList[] = [
     list: (store, page) => store.organisations.listMembers(ACME_ID, page, [ACME]),
     placeOf: ({ email }: { readonly email: string }) => placeOfNumber(email),
   },
+  {
+    name: 'secrets',
+    add: async (store, places) => void (await Promise.all(places.map((n) => store.secrets.insert(placedSecret(n))))),
+    remove: (store, n) => store.secrets.remove(placedSecret(n).scope, placedSecret(n).name, SECRET_SCOPES),
+    list: (store, page) => store.secrets.list({}, page, SECRET_SCOPES),
+    placeOf: ({ name }: { readonly name: string }) => placeOfNumber(name),
+  },
   auditList('audit, oldest first', 'ascending'),
   auditList('audit, newest first', 'descending'),
 ];
 
-/** Lists of {@link PAGED_LISTS} again, of things that are reached by their owner, by shares, and by several of these. */
+/** Lists of {@link PAGED_LISTS} again, of a part of what there is, and of things that are reached by their owner, by shares, and by several of these. */
 export const SHARED_LISTS: readonly PagedList[] = [
+  {
+    name: 'secrets of one scope',
+    add: async (store, places) =>
+      void (await Promise.all(places.flatMap((n) => [ADA, ACME, BOB].map((scope) => addSecret(store, n, scope))))),
+    remove: (store, n) => store.secrets.remove(ADA, sampleSecret(n).name, [ADA]),
+    list: (store, page) => store.secrets.list({ scope: ADA }, page, [BOB, ADA, ACME]),
+    placeOf: ({ name }: { readonly name: string }) => placeOfNumber(name),
+  },
   {
     name: 'devices by owner and shares',
     add: async (store, places) => void (await Promise.all(places.map((n) => store.devices.insert(reachableDevice(n))))),
@@ -122,6 +142,10 @@ export const SHARED_LISTS: readonly PagedList[] = [
     placeOf: placeOfId,
   },
 ];
+
+function addSecret(store: Store, n: number, scope: typeof ACME): Promise<boolean> {
+  return store.secrets.insert(sampleSecret(n, { scope }));
+}
 
 /** Reached by Bob and Acme: by the owner and a share, by two shares, or by one. */
 function reachableDevice(n: number): Device {

@@ -7,6 +7,7 @@ import type {
   OpenSession,
   Organisation,
   Registration,
+  Secret,
   Share,
   User,
   UserLogin,
@@ -132,6 +133,23 @@ export function sampleOrganisation(change: Partial<Organisation> = {}): Organisa
 export function sampleMembership(n: number, change: Partial<Membership> = {}): Membership {
   const email = `member-${n.toString().padStart(8, '0')}@example.com`;
   return { org: ACME_ID, email, role: 'viewer', addedAt: NOON + n, addedBy: 'issuer|ada', ...change };
+}
+
+/** The n-th secret, of {@link ADA}; names rise with n. */
+export function sampleSecret(n: number, change: Partial<Secret> = {}): Secret {
+  const keyId = change.keyId ?? 'first';
+  return {
+    scope: ADA,
+    name: `SECRET_${n.toString().padStart(8, '0')}`,
+    keyId,
+    sealed: `v1.${keyId}.${sha256(keyId).slice(0, 16)}.${sha256(`sealed ${n}`, 'base64url')}`,
+    createdAt: NOON + n,
+    createdBy: 'ada@example.com',
+    updatedAt: NOON + n,
+    updatedBy: 'ada@example.com',
+    revision: 1,
+    ...change,
+  };
 }
 
 /** A chain of audit records, one for each change, that goes on after `head`. */

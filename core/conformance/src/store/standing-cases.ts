@@ -16,6 +16,7 @@ import {
   sampleMembership,
   sampleOrganisation,
   sampleRegistration,
+  sampleSecret,
   sampleShare,
   sampleUser,
 } from './samples.ts';
@@ -107,6 +108,7 @@ export const standingCases: readonly StoreCase[] = [
       const unused = async () => assert.equal(await used(), false);
       await fill(store);
       await store.devices.insert(sampleDevice(1, { shares: [sampleShare(BOB)] }));
+      await store.secrets.insert(sampleSecret(1, { scope: ACME }));
       await unused();
       assert.deepEqual([await store.isScopeUsed(ADA), await store.isScopeUsed(BOB)], [true, true]);
       await store.devices.update(idOf(1), { shares: [sampleShare(ACME, { until: 1 })] }, 1, [ADA]);

@@ -6,6 +6,7 @@ import { organisationCases } from './organisation-cases.ts';
 import { pageCases } from './page-cases.ts';
 import { registrationCases } from './registration-cases.ts';
 import { revocationCases } from './revocation-cases.ts';
+import { secretCases } from './secret-cases.ts';
 import { sessionCases } from './session-cases.ts';
 import { shareCases } from './share-cases.ts';
 import { standingCases } from './standing-cases.ts';
@@ -22,6 +23,7 @@ export const storeCases: readonly StoreCase[] = Object.freeze([
   ...keyCases,
   ...userCases,
   ...organisationCases,
+  ...secretCases,
   ...standingCases,
   ...sessionCases,
   ...auditCases,

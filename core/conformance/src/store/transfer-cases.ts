@@ -20,6 +20,7 @@ import {
   sampleOrganisation,
   sampleRecords,
   sampleRegistration,
+  sampleSecret,
   sampleSession,
   sampleShare,
   sampleUser,
@@ -93,6 +94,7 @@ export const transferCases: readonly StoreCase[] = [
       assert.equal((await store.devices.list({}, page, [BOB])).items.length, 1);
       assert.equal((await store.devices.listWithEndedShares(NOON)).length, 1);
       assert.equal(await store.isScopeUsed('org:of-a-key' as typeof ACME), true);
+      assert.deepEqual([await store.secrets.count(ADA), (await store.secrets.listNotUnder('second')).length], [2, 1]);
       assert.equal((await store.keys.list({ userId: 'issuer|ada' }, page, SYSTEM_SCOPE)).items.length, 1);
       assert.equal((await store.registrations.findByDevice(idOf(7), NOON))?.name, 'later');
       assert.equal((await store.audit.list({ action: 'session', until: NOON + 2 }, 'descending', page, [ADA])).items.length, 2);
@@ -105,6 +107,7 @@ export const transferCases: readonly StoreCase[] = [
     async run({ store }) {
       await store.import(from(SAMPLE), never());
       assert.equal((await store.devices.update(idOf(1), { name: 'next' }, 7, [ADA])).revision, 8);
+      assert.equal((await store.secrets.update(ACME, sampleSecret(1).name, { sealed: 'v1.next', keyId: 'next' }, 9, [ACME])).revision, 10);
       assert.equal(await store.revocations.last(), 42);
       await store.keys.revoke(keyIdOf(3), REVOKED, SYSTEM_SCOPE);
       assert.equal(await store.revocations.last(), 43);
@@ -155,6 +158,11 @@ const SAMPLE: readonly StoreRecord[] = [
   ...recordsOf('user', [sampleUser(1), sampleUser(2, { disabledAt: NOON, disabledBy: 'ada', revision: 5 })]),
   ...recordsOf('organisation', [sampleOrganisation({ revision: 3 }), sampleOrganisation({ id: GONE, deletedAt: NOON, revision: 2 })]),
   ...recordsOf('membership', [sampleMembership(1, { email: 'user-1@example.com', role: 'admin' })]),
+  ...recordsOf('secret', [
+    sampleSecret(1, { scope: ACME, sealed: `v1.${'s'.repeat(30_000)}`, updatedAt: NOON + 70, updatedBy: ODD, revision: 9 }),
+    sampleSecret(2, { keyId: 'second' }),
+    sampleSecret(1, { keyId: 'second' }),
+  ]),
   ...recordsOf('device', [
     sampleDevice(1, { name: ODD, shares: [sampleShare(BOB, { streams: ['shell'], until: NOON })], revision: 7 }),
     sampleDevice(2, { lastSeenAt: NOON + 9, lastAddress: '192.0.2.9' }),
@@ -184,6 +192,9 @@ const BAD_RECORDS: readonly (readonly [fault: string, record: unknown])[] = [
   ['no kind', { value: {} }],
   ['an unknown kind', { kind: 'spell', value: {} }],
   ['a kind that comes earlier, and an id that is there', { kind: 'device', value: sampleDevice(1) }],
+  ['a name that its scope has already', { kind: 'secret', value: sampleSecret(2) }],
+  ['a secret without its key', { kind: 'secret', value: { ...sampleSecret(8), keyId: undefined } }],
+  ['a secret in the clear', { kind: 'secret', value: { ...sampleSecret(8), value: 'in the clear' } }],
   ['no value', { kind: 'audit' }],
   ['a number that is taken', AUDIT({ number: 3 })],
   ['a gap in the trail', AUDIT({ number: 5 })],
@@ -223,8 +234,8 @@ function sorted(records: readonly StoreRecord[]): StoreRecord[] {
 }
 
 function placeOf({ kind, value }: StoreRecord): string {
-  const { number, id, org, email, name } = value as { number?: number; id?: string; org?: string; email?: string; name?: string };
-  return JSON.stringify([kind, number ?? [id, org, email, name]]);
+  const { number, id, org, email, scope, name } = value as Readonly<Record<string, string | number | undefined>>;
+  return JSON.stringify([kind, number ?? [id, org, email, scope, name]]);
 }
 
 /** Puts something of every kind into a store by the ways of a relay. */
@@ -236,7 +247,9 @@ async function fill(store: Store): Promise<void> {
     await store.keys.insert(sampleKey(n, n === 1 ? { bounded: true } : {}));
     await store.registrations.insert(sampleRegistration(n));
     await store.sessions.insert(sampleSession(n));
+    await store.secrets.insert(sampleSecret(n));
   }
+  await store.secrets.update(ADA, sampleSecret(1).name, { sealed: 'v1.second', keyId: 'second' }, 1, [ADA]);
   await store.users.disable(sampleLogin(2).id, 'ada', REVOKED);
   for (const id of [ACME_ID, GONE]) await store.organisations.insert(sampleOrganisation({ id }));
   await store.organisations.setMember(sampleMembership(1), [ACME]);
@@ -260,6 +273,7 @@ async function lookedUp(store: Store): Promise<StoreRecord[]> {
     ...recordsOf('user', (await store.users.list({}, page)).items),
     ...recordsOf('organisation', present(organisations)),
     ...recordsOf('membership', (await store.organisations.listMembers(ACME_ID, page, SYSTEM_SCOPE)).items),
+    ...recordsOf('secret', (await store.secrets.list({}, page, SYSTEM_SCOPE)).items),
     ...recordsOf('device', (await store.devices.list({}, page, SYSTEM_SCOPE)).items),
     ...recordsOf('registration', present(registrations)),
     ...recordsOf('key', (await store.keys.list({ includeRevoked: true }, page, SYSTEM_SCOPE)).items),

@@ -18,6 +18,7 @@ import {
   sampleOrganisation,
   sampleRecords,
   sampleRegistration,
+  sampleSecret,
   sampleSession,
   sampleShare,
 } from './samples.ts';
@@ -70,6 +71,9 @@ export const wholeStoreCases: readonly StoreCase[] = [
           [{ actor: { kind: 'user', id: text, label: text }, detail: { [text]: text } }],
           await store.audit.head(),
         );
+        const secret = sampleSecret(n, { sealed: text, keyId: text, createdBy: text, updatedBy: text });
+        await store.secrets.insert(secret);
+        assert.deepStrictEqual(await store.secrets.get(ADA, secret.name, [ADA]), secret);
         await store.audit.append(records);
         assert.deepStrictEqual((await store.audit.list({ actor: text }, 'ascending', { limit: 5 }, [ADA])).items, records);
       }
@@ -141,6 +145,9 @@ export const wholeStoreCases: readonly StoreCase[] = [
       for (const n of [0, 1]) await on(n).organisations.setMember(sampleMembership(n, { role: 'admin' }), [ACME]);
       const left = await race(2, (n) => on(n).organisations.removeMember(ACME_ID, sampleMembership(n).email, REVOKED, [ACME]));
       assert.deepEqual(left.toSorted(), ['done', 'last_admin']);
+      await on(0).secrets.insert(sampleSecret(1));
+      const sealed = await race(20, (n) => on(n).secrets.update(ADA, sampleSecret(1).name, { sealed: `${n}`, keyId: 'x' }, 1, [ADA]));
+      assert.equal(count(sealed, 'store_conflict'), 19);
       assert.equal(count(await race(20, (n) => on(n).meta.compareAndSet('name', null, `${n}`)), true), 1);
     },
   },
@@ -168,7 +175,9 @@ async function fill(store: Store): Promise<unknown> {
     await store.keys.insert(sampleKey(n));
     await store.registrations.insert(sampleRegistration(n));
     await store.sessions.insert(sampleSession(n));
+    await store.secrets.insert(sampleSecret(n));
   }
+  await store.secrets.update(ADA, sampleSecret(1).name, { sealed: 'v1.second', keyId: 'second' }, 1, [ADA]);
   await store.devices.update(idOf(1), { name: 'renamed' }, 1, [ADA]);
   await store.keys.revoke(keyIdOf(2), REVOKED, [ADA]);
   await store.registrations.decide(idOf(1), { state: 'approved', decidedAt: NOON, decidedBy: 'ada' }, [ADA]);
@@ -197,6 +206,7 @@ async function everything(store: Store): Promise<unknown> {
     users: await store.users.list({}, page),
     organisations: await Promise.all([ACME_ID, 'gone' as typeof ACME_ID].map((id) => store.organisations.get(id, SYSTEM_SCOPE))),
     members: await store.organisations.listMembers(ACME_ID, page, SYSTEM_SCOPE),
+    secrets: await store.secrets.list({}, page, SYSTEM_SCOPE),
     keys: await store.keys.list({ includeRevoked: true }, page, SYSTEM_SCOPE),
     registrations: await Promise.all([1, 2].map((n) => store.registrations.get(idOf(n), SYSTEM_SCOPE))),
     sessions: await store.sessions.list({}, page, SYSTEM_SCOPE),

@@ -30,6 +30,8 @@ const LISTS: Readonly<Record<string, (store: Store, fault: Fault) => Store>> = {
     replace(store, 'organisations', (good) => ({
       listMembers: (id, page, caller) => fault((asked) => good.listMembers(id, asked, caller) as Promise<Page<never>>, page),
     })),
+  secrets: secretList,
+  'secrets of one scope': secretList,
   'devices by owner and shares': deviceList,
   'sessions by owner and shares': sessionList,
   'audit, oldest first': auditList,
@@ -38,6 +40,12 @@ const LISTS: Readonly<Record<string, (store: Store, fault: Fault) => Store>> = {
 
 function deviceList(store: Store, fault: Fault): Store {
   return replace(store, 'devices', (good) => ({
+    list: (filter, page, caller) => fault((asked) => good.list(filter, asked, caller) as Promise<Page<never>>, page),
+  }));
+}
+
+function secretList(store: Store, fault: Fault): Store {
+  return replace(store, 'secrets', (good) => ({
     list: (filter, page, caller) => fault((asked) => good.list(filter, asked, caller) as Promise<Page<never>>, page),
   }));
 }

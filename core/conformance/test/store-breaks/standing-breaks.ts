@@ -76,4 +76,9 @@ export const standingBreaks: readonly Break[] = [
     fault: 'takes every organisation for used',
     of: (store) => replaceMember(store, 'isScopeUsed', async (scope) => scope.startsWith('org:') || store.isScopeUsed(scope)),
   },
+  {
+    promise: 'scopes: one is used by a device, a key, a scope of a key, a request to enrol or a share, and by nothing else',
+    fault: 'counts secrets',
+    of: (store) => replaceMember(store, 'isScopeUsed', async (scope) => (await store.secrets.count(scope)) > 0 || store.isScopeUsed(scope)),
+  },
 ];

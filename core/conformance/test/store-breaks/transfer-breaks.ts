@@ -1,4 +1,4 @@
-import type { ApiKey, Device, Organisation, Revocation, Store, StoreRecord } from '@towline/contract';
+import type { ApiKey, Device, Organisation, Revocation, Secret, Store, StoreRecord } from '@towline/contract';
 import { type Break, replaceMember } from './break.ts';
 
 /** Stores that break one promise of exports and imports. */
@@ -16,6 +16,11 @@ export const transferBreaks: readonly Break[] = [
       exporting(store, (record) =>
         record.kind === 'key' ? { ...record, value: { bounded: false, ...(record.value as ApiKey) } } : record,
       ),
+  },
+  {
+    promise: 'export: every object comes, kind by kind, as look-ups answer it',
+    fault: 'leaves out secrets',
+    of: (store) => exporting(store, (record) => (record.kind === 'secret' ? null : record)),
   },
   {
     promise: 'export: it goes on over many objects while others write',
@@ -40,6 +45,14 @@ export const transferBreaks: readonly Break[] = [
     promise: 'import: an empty store is filled with all of it, as it was',
     fault: 'leaves out what is open',
     of: (store) => importing(store, (record) => (record.kind === 'session' ? null : record)),
+  },
+  {
+    promise: 'import: an empty store is filled with all of it, as it was',
+    fault: 'takes the key of all secrets for the same',
+    of: (store) =>
+      importing(store, (record) =>
+        record.kind === 'secret' ? { ...record, value: { ...(record.value as Secret), keyId: 'first' } } : record,
+      ),
   },
   {
     promise: 'import: what is looked up by something else than an id is found',

@@ -7,6 +7,7 @@ import { keyTable } from './keys.ts';
 import { fromRow as toMembership } from './memberships.ts';
 import { organisationTable } from './organisations.ts';
 import { registrationTable } from './registrations.ts';
+import { secretTable } from './secrets.ts';
 import { sessionTable } from './sessions.ts';
 import { type Row, Statements } from './statements.ts';
 import type { Table } from './table.ts';
@@ -31,6 +32,7 @@ const SOURCES: readonly Source[] = [
     sql: 'SELECT org, email, role, added_at, added_by FROM membership ORDER BY org, email',
     toJson: (row) => JSON.stringify(toMembership(row)),
   },
+  ofTable('secret', secretTable, 'scope, name'),
   ofTable('device', deviceTable),
   // By age: of requests that were made in one millisecond the later one counts.
   ofTable('registration', registrationTable, 'rowid'),

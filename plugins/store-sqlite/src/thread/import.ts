@@ -1,4 +1,15 @@
-import type { ApiKey, Device, Membership, OpenSession, Organisation, Registration, Revocation, StoreRecord, User } from '@towline/contract';
+import type {
+  ApiKey,
+  Device,
+  Membership,
+  OpenSession,
+  Organisation,
+  Registration,
+  Revocation,
+  Secret,
+  StoreRecord,
+  User,
+} from '@towline/contract';
 import SQLite, { type Database } from 'better-sqlite3';
 import type { PackedRecord } from '../thread-messages.ts';
 import { auditWrites } from './audit-trail.ts';
@@ -8,6 +19,7 @@ import { StoreFault } from './fault.ts';
 import { keyTable, noteKeyScopes } from './keys.ts';
 import { organisationTable } from './organisations.ts';
 import { registrationTable } from './registrations.ts';
+import { secretTable } from './secrets.ts';
 import { sessionTable } from './sessions.ts';
 import { Statements } from './statements.ts';
 import { userTable } from './users.ts';
@@ -17,6 +29,7 @@ const TABLES: Readonly<Record<StoreRecord['kind'], string>> = {
   user: userTable.name,
   organisation: organisationTable.name,
   membership: 'membership',
+  secret: secretTable.name,
   device: deviceTable.name,
   registration: registrationTable.name,
   key: keyTable.name,
@@ -58,7 +71,7 @@ export function importOperations(database: Database) {
 function adders(statements: Statements): Adders {
   const append = auditWrites(statements)['audit.append'];
   const insert = (inserted: boolean) => {
-    if (!inserted) throw new StoreFault('invalid_request', 'there is one with its id already');
+    if (!inserted) throw new StoreFault('invalid_request', 'there is one with its id or name already');
   };
   return {
     meta: (json) => {
@@ -68,6 +81,7 @@ function adders(statements: Statements): Adders {
     user: (json) => insert(userTable.insert(statements, JSON.parse(json) as User)),
     organisation: (json) => insert(organisationTable.insert(statements, JSON.parse(json) as Organisation)),
     membership: (json) => addMembership(statements, JSON.parse(json) as Membership),
+    secret: (json) => insert(secretTable.insert(statements, JSON.parse(json) as Secret)),
     device: (json) => {
       const device = JSON.parse(json) as Device;
       insert(deviceTable.insert(statements, device));

@@ -7,6 +7,7 @@ import { organisationReads, organisationWrites } from './organisations.ts';
 import { registrationReads, registrationWrites } from './registrations.ts';
 import { revocationReads, revocationWrites } from './revocations.ts';
 import { scrubWrites } from './scrub.ts';
+import { secretReads, secretWrites } from './secrets.ts';
 import { sessionReads, sessionWrites } from './sessions.ts';
 import { standingReads } from './standing.ts';
 import type { Statements } from './statements.ts';
@@ -20,6 +21,7 @@ export function readOperations(statements: Statements, path: string) {
     ...keyReads(statements),
     ...userReads(statements),
     ...organisationReads(statements),
+    ...secretReads(statements),
     ...sessionReads(statements),
     ...auditReads(statements),
     ...revocationReads(statements),
@@ -37,6 +39,7 @@ export function writeOperations(statements: Statements) {
     ...keyWrites(statements),
     ...userWrites(statements),
     ...organisationWrites(statements),
+    ...secretWrites(statements),
     ...sessionWrites(statements),
     ...auditWrites(statements),
     ...revocationWrites(statements),

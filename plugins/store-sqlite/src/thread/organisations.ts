@@ -3,9 +3,10 @@ import type { WireCaller } from '../wire-caller.ts';
 import { changeRole, listMembers, removeMember, removeMembers } from './memberships.ts';
 import { fetchPage } from './page-query.ts';
 import { appendRevocation } from './revocations.ts';
+import { removeSecretsOf } from './secrets.ts';
 import type { Statements } from './statements.ts';
 import { Table } from './table.ts';
-import { organisationCaller, visibleTo } from './visibility.ts';
+import { organisationCaller, scopeOfOrganisation, visibleTo } from './visibility.ts';
 
 /** Rows of organisations. */
 export const organisationTable = new Table<Organisation>('organisation', {
@@ -46,6 +47,7 @@ export function organisationWrites(statements: Statements) {
       if (!isLive(statements, id, caller)) return false;
       statements.run('UPDATE organisation SET deleted_at = ?, revision = revision + 1 WHERE id = ?', notice.at, id);
       removeMembers(statements, id);
+      removeSecretsOf(statements, scopeOfOrganisation(id));
       appendRevocation(statements, { ...notice, kind: 'org', id });
       return true;
     },

@@ -16,16 +16,17 @@ export class Table<Item extends object> {
   readonly #mapping: readonly { readonly field: string; readonly column: string; readonly type: ColumnType }[];
   readonly #insertSql: string;
 
-  constructor(name: string, columns: Columns<Item>) {
+  /** `key`: the columns that tell rows apart. */
+  constructor(name: string, columns: Columns<Item>, key: readonly string[] = ['id']) {
     this.name = name;
     this.#mapping = Object.entries<ColumnType>(columns).map(([field, type]) => ({ field, column: columnName(field), type }));
     this.columns = this.#mapping.map(({ column }) => column);
     this.columnList = this.columns.join(', ');
     const marks = this.#mapping.map(() => '?').join(', ');
-    this.#insertSql = `INSERT INTO ${name} (${this.columnList}) VALUES (${marks}) ON CONFLICT (id) DO NOTHING`;
+    this.#insertSql = `INSERT INTO ${name} (${this.columnList}) VALUES (${marks}) ON CONFLICT (${key.join(', ')}) DO NOTHING`;
   }
 
-  /** Adds a row. False when the id exists. */
+  /** Adds a row. False when there is one with its key. */
   insert(statements: Statements, item: Item): boolean {
     const values = this.#mapping.map(({ field, type }) => toColumn(item[field as keyof Item], type));
     return statements.run(this.#insertSql, ...values) === 1;

@@ -40,6 +40,11 @@ export function organisationsAmong(scopes: readonly string[]): string[] {
   return scopes.filter((scope) => scope.startsWith(ORG_PREFIX)).map((scope) => scope.slice(ORG_PREFIX.length));
 }
 
+/** The scope of an organisation, by its id. */
+export function scopeOfOrganisation(id: string): string {
+  return `${ORG_PREFIX}${id}`;
+}
+
 /** Whose organisations the caller may see, by id. */
 export function organisationCaller(caller: WireCaller): WireCaller {
   return caller === 'system' ? caller : organisationsAmong(caller);
