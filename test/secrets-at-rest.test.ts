@@ -153,7 +153,7 @@ describe('towline-relay secrets rotate', () => {
     expect(holders(old)).toEqual([]);
     expect(holders(`v1.${keyIdOf(old)}.`)).toEqual([]);
     expect(storedTrail(relay.dir)).toContainEqual(
-      expect.objectContaining({ action: 'secrets.rotated', outcome: 'ok', detail: { key: 'first', sealed: 1, current: 0 } }),
+      expect.objectContaining({ action: 'secrets.rotated', outcome: 'ok', detail: { key: 'first', sealed: 1, current: 0, failed: 0 } }),
     );
     await expectGrantsGood();
     expect(await rescue(['secrets', 'rotate', '--config', config])).toMatchObject({

@@ -10,4 +10,5 @@ export { type CreatedKey, createKey, type KeySpec, listKeys, type RescueParts, r
 export { disableStoredUser, enableStoredUser, listUsers } from './rescue/users.ts';
 export type { KeyRing } from './secrets/key-ring.ts';
 export { openKeyRing } from './secrets/open-key-ring.ts';
+export type { ResealedSecrets } from './secrets/reseal-secrets.ts';
 export { rotateSecrets } from './secrets/rotate.ts';

@@ -48,7 +48,7 @@ describe('the grant secrets of a store', () => {
     const { meta } = here.store;
     const log = createKeptLog();
     const config = { dataDir: dir, encryptionKeys: [] };
-    const keys = await Promise.all(Array.from({ length: 5 }, () => openKeyRing({ config, meta, log })));
+    const keys = await Promise.all(Array.from({ length: 5 }, () => openKeyRing({ config, store: here.store, log })));
     expect(new Set(keys.map(({ current }) => current)).size).toBe(1);
     const rings = await Promise.all(keys.map((each) => loadGrantRing(meta, each)));
     expect(new Set(rings.map(({ current }) => current.id)).size).toBe(1);

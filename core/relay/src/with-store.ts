@@ -32,6 +32,6 @@ export async function withStore<Result>(options: LocationOptions, work: (parts: 
   await openDataFolder(config.dataDir);
   await using plugins = await startPlugins(resolved, { log, clock, dataDir: config.dataDir, baseDir: config.baseDir });
   await using pipeline = createAuditPipeline({ store: plugins.store.audit, sinks: [], clock, log });
-  const openKeys = () => openKeyRing({ config, meta: plugins.store.meta, log });
+  const openKeys = () => openKeyRing({ config, store: plugins.store, log });
   return await work({ store: plugins.store, audit: (event) => pipeline.note(event), clock, openKeys });
 }

@@ -1,6 +1,6 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import { TowlineError } from '@towline/contract';
-import { decrypt, encrypt, parseSealed, placeText, SEALED_VERSION, type SecretPlace } from './sealed-text.ts';
+import { decrypt, describePlace, encrypt, parseSealed, placeText, SEALED_VERSION, type SecretPlace } from './sealed-text.ts';
 
 /** What a key is derived for: the same text used elsewhere makes another key. */
 const KEY_USE = 'towline secrets at rest 1';
@@ -75,7 +75,7 @@ function findKey(
 ): Key {
   const same = keys.find((key) => key.check === check);
   if (same !== undefined) return same;
-  const what = `The record ${place.name} (${place.purpose})`;
+  const what = describePlace(place);
   if (keys.some(({ id }) => id === keyId))
     throw new TowlineError('secret_key_wrong', `${what} is encrypted with key ${keyId}, and the key configured by that id is another one.`);
   throw new TowlineError('secret_key_missing', `${what} is encrypted with key ${keyId}, which the relay does not have.`);

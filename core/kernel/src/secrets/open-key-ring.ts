@@ -1,5 +1,5 @@
 import type { RelayConfig } from '@towline/config/relay';
-import { type Log, type MetaRepository, TowlineError } from '@towline/contract';
+import { type Log, type Store, TowlineError } from '@towline/contract';
 import { keyFilePath, makeEncryptionKey, readEncryptionKey } from './key-file.ts';
 import { createKeyRing, type KeyRing } from './key-ring.ts';
 import { sealedKeyIds } from './sealed-values.ts';
@@ -7,7 +7,7 @@ import { sealedKeyIds } from './sealed-values.ts';
 /** What {@link openKeyRing} works with. */
 export interface KeyRingParts {
   readonly config: Pick<RelayConfig, 'dataDir' | 'encryptionKeys'>;
-  readonly meta: MetaRepository;
+  readonly store: Pick<Store, 'meta' | 'secrets'>;
   readonly log: Log;
 }
 
@@ -15,12 +15,12 @@ export interface KeyRingParts {
  * The keys of the config; behind them that of `encryption.key` where there is one. Without either a key is made, unless
  * something is encrypted already. @throws TowlineError `secret_key_missing`, `credentials_unsafe`, `file_damaged`, `data_unwritable`.
  */
-export async function openKeyRing({ config, meta, log }: KeyRingParts): Promise<KeyRing> {
+export async function openKeyRing({ config, store, log }: KeyRingParts): Promise<KeyRing> {
   const path = keyFilePath(config.dataDir);
   const kept = await readEncryptionKey(path);
   const keys = [...config.encryptionKeys, ...(kept === null ? [] : [{ bytes: kept }])];
   if (keys.length > 0) return createKeyRing(keys);
-  const [lost] = await sealedKeyIds(meta);
+  const [lost] = await sealedKeyIds(store);
   if (lost !== undefined) {
     throw new TowlineError(
       'secret_key_missing',

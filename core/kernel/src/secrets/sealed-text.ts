@@ -9,11 +9,14 @@ const TAG_BYTES = 16;
 /** Version, key id, check of the key; then nonce, ciphertext and tag. */
 const SEALED = /^(v1\.([a-z0-9][a-z0-9-]{0,31})\.([0-9a-f]{16}))\.([A-Za-z0-9_-]+)$/;
 
+/** Instead of a scope: of the relay itself. */
+export const SYSTEM = 'system';
+
 /** Where a secret belongs. A sealed text opens nowhere else. */
 export interface SecretPlace {
   /** What it is for: `grant secrets`. */
   readonly purpose: string;
-  /** Whose it is: `system`, or a scope as `org:acme`. */
+  /** Whose it is: {@link SYSTEM}, or a scope as `org:acme`. */
   readonly scope: string;
   readonly name: string;
 }
@@ -31,6 +34,11 @@ export interface SealedParts {
 /** The place as it is bound: no two places have the same text. */
 export function placeText({ purpose, scope, name }: SecretPlace): string {
   return JSON.stringify([purpose, scope, name]);
+}
+
+/** The record of a place, for people. */
+export function describePlace({ purpose, scope, name }: SecretPlace): string {
+  return `The record ${scope === SYSTEM ? name : `${scope}/${name}`} (${purpose})`;
 }
 
 /** Whether a text says of itself that it is sealed. */
@@ -74,9 +82,6 @@ export function decrypt(body: string, { secret, bound }: Seal, at: { readonly ke
   }
 }
 
-function damaged({ purpose, name }: SecretPlace, key: string): TowlineError {
-  return new TowlineError(
-    'secret_damaged',
-    `The record ${name} (${purpose}), encrypted with ${key}, is damaged or lies where it does not belong.`,
-  );
+function damaged(place: SecretPlace, key: string): TowlineError {
+  return new TowlineError('secret_damaged', `${describePlace(place)}, encrypted with ${key}, is damaged or lies where it does not belong.`);
 }

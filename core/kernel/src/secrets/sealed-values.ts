@@ -1,12 +1,14 @@
-import { type MetaRepository, TowlineError } from '@towline/contract';
+import { type MetaRepository, type Store, TowlineError } from '@towline/contract';
 import type { KeyRing } from './key-ring.ts';
-import { looksSealed, parseSealed, type SecretPlace } from './sealed-text.ts';
+import { describePlace, looksSealed, parseSealed, type SecretPlace, SYSTEM } from './sealed-text.ts';
 
 /** Values of the relay itself that lie encrypted in the store. */
-export const GRANT_SECRETS: SecretPlace = Object.freeze({ purpose: 'grant secrets', scope: 'system', name: 'grant.secrets' });
+export const GRANT_SECRETS: SecretPlace = Object.freeze({ purpose: 'grant secrets', scope: SYSTEM, name: 'grant.secrets' });
 const SEALED_VALUES: readonly SecretPlace[] = Object.freeze([GRANT_SECRETS]);
+/** The id of no key. */
+const NO_KEY = '';
 /** How often a value that others change at the same time is tried. */
-const MAX_TRIES = 5;
+export const MAX_TRIES = 5;
 
 /** What became of the values that should be encrypted with the newest key. */
 export interface SealedCount {
@@ -16,12 +18,12 @@ export interface SealedCount {
   readonly current: number;
 }
 
-/** Ids of the keys that values are encrypted with. */
-export async function sealedKeyIds(meta: MetaRepository): Promise<readonly string[]> {
+/** Ids of keys that something is encrypted with: of all that values of the relay are, and of some that secrets of users are. */
+export async function sealedKeyIds({ meta, secrets }: Pick<Store, 'meta' | 'secrets'>): Promise<readonly string[]> {
+  const some = await secrets.listNotUnder(NO_KEY);
   const values = await Promise.all(SEALED_VALUES.map(async (place) => ({ place, value: await meta.get(place.name) })));
-  return [
-    ...new Set(values.flatMap(({ place, value }) => (value !== null && looksSealed(value) ? [parseSealed(value, place).keyId] : []))),
-  ];
+  const own = values.flatMap(({ place, value }) => (value !== null && looksSealed(value) ? [parseSealed(value, place).keyId] : []));
+  return [...new Set([...own, ...some.map(({ keyId }) => keyId)])];
 }
 
 /** A value in the clear; null when there is none. Those of earlier versions, which did not encrypt, are read as they are. */
@@ -60,5 +62,5 @@ async function sealOne(
     const text = openValue(value, place, ring)!;
     if (await meta.compareAndSet(place.name, value, ring.seal(text, place))) return 'sealed';
   }
-  throw new TowlineError('store_conflict', `The record ${place.name} (${place.purpose}) is changed by others all the time.`);
+  throw new TowlineError('store_conflict', `${describePlace(place)} is changed by others all the time.`);
 }
