@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceView, SessionView } from '@towline/contract';
 import {
@@ -23,6 +23,7 @@ import {
   type SessionId,
 } from '@towline/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { COLLECTING, heldMiB } from './support/held-memory.ts';
 import { type HonestUser, startHonestUser } from './support/honest-user.ts';
 import { createKey } from './support/keys.ts';
 import { linkClient } from './support/raw-client.ts';
@@ -57,11 +58,11 @@ let attackerKey: string;
 let enrolKey: string;
 /** The attacker's own device. */
 let device: EnrolledRawDevice;
-let before: { readonly residentMiB: number; readonly handles: number };
+let before: { readonly heldMiB: number; readonly handles: number };
 
 beforeAll(async () => {
   system = createSystem();
-  relay = await startRelayOn(join(system.dir, 'relay'));
+  relay = await startRelayOn(join(system.dir, 'relay'), { env: COLLECTING });
   api = openApi(relay);
   await system.enrolDevice(relay, { email: 'honest@example.com' });
   device = await enrolRawDevice(api, { name: 'evil', owner: 'user:attacker@example.com' });
@@ -71,7 +72,7 @@ beforeAll(async () => {
   enrolKey = await key('--enrol', '--email', 'attacker@example.com');
   honest = startHonestUser(system, relay, { device: 'pi', key: honestKey });
   await honest.unharmed();
-  before = { residentMiB: residentMiB(), handles: handles() };
+  before = { heldMiB: await heldMiB(relay), handles: handles() };
 });
 afterAll(async () => {
   await honest?.[Symbol.asyncDispose]();
@@ -80,7 +81,6 @@ afterAll(async () => {
   await system?.[Symbol.asyncDispose]();
 });
 
-const residentMiB = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${relay.program.pid}/status`, 'utf8'))?.[1]) / 1024;
 const handles = () => readdirSync(`/proc/${relay.program.pid}/fd`).length;
 const times = <Value>(count: number, make: (index: number) => Value) => Array.from({ length: count }, (_none, index) => make(index));
 const opening = (change: object = {}) =>
@@ -366,9 +366,9 @@ describe('a client', () => {
     expect(await answerOn(link, 2)).toMatchObject({ status: 'accepted' });
     link.socket.pause();
     await honest.unharmed();
-    const memory = residentMiB();
+    const held = await heldMiB(relay);
     await honest.unharmed();
-    expect(residentMiB() - memory).toBeLessThan(32);
+    expect((await heldMiB(relay)) - held).toBeLessThan(32);
     link.socket.destroy();
     await eventually(async () => !(await openSessions()).some(({ id }) => id === session), 'the session is over');
   });
@@ -555,11 +555,11 @@ describe('a device', () => {
 });
 
 describe('after all of this', () => {
-  it('the relay is the same process, about as large as before, with no handle more', async () => {
+  it('the relay is the same process, holds about as much memory as before and no handle more', async () => {
     expect(relay.program.child.exitCode).toBe(null);
     expect(relay.program.child.signalCode).toBe(null);
     await eventually(async () => handles() <= before.handles + 12, `handles are back near ${before.handles}`, 30_000);
-    await eventually(async () => residentMiB() - before.residentMiB < 100, 'memory is back near where it was', 30_000);
+    await eventually(async () => (await heldMiB(relay)) - before.heldMiB < 20, `held memory is back near ${before.heldMiB} MiB`, 30_000);
     expect(relay.program.stderr.split('\n').filter((line) => /"level":(50|60)/.test(line))).toEqual([]);
   }, 90_000);
 });
