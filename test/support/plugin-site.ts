@@ -65,7 +65,7 @@ export class Site {
 
 /** A plugin package to be written. */
 export interface PluginParts {
-  readonly kind: 'auth' | 'audit';
+  readonly kind: 'auth' | 'audit' | 'store';
   readonly name: string;
   /** Laid over the `towline` entry of package.json; null: there is none. */
   readonly manifest?: object | null;
@@ -77,7 +77,7 @@ export interface PluginParts {
 }
 
 /** An instance that tells of its start and its end. */
-export function lively(name: string, kind: 'auth' | 'audit', { start = '', dispose = '' } = {}): string {
+export function lively(name: string, kind: PluginParts['kind'], { start = '', dispose = '' } = {}): string {
   const work = kind === 'auth' ? "authenticate: async () => ({ outcome: 'skipped' })" : 'write: async () => {}';
   return `{ ${work},
     async start(signal) { tell('start ${name}'); ${start} },

@@ -300,6 +300,13 @@ export interface Store {
   export(signal: AbortSignal): AsyncIterable<StoreRecord>;
   /** Fills an empty store with an export: all of it, or the store is empty again. Numbers, revisions and hashes stay as they are. @throws TowlineError `conflict` when the store holds anything, `invalid_request` naming the record that does not fit. */
   import(records: AsyncIterable<StoreRecord>, signal: AbortSignal): Promise<void>;
+  /**
+   * Writes everything, as it is at one moment, into a new file in the store's own form: started on that file, the store is in that
+   * state again. `path` is absolute. Nobody waits for it. When it resolves the file is whole, checked, for its owner only and on the
+   * disk; when it rejects there is none. A store leaves it out whose database has a tool of its own for that.
+   * @throws TowlineError `conflict` when the path is taken, `data_unwritable`, `file_damaged` when the data are damaged; the reason of the signal.
+   */
+  backup?(path: string, signal: AbortSignal): Promise<void>;
   /** Resolves when the store can serve. @throws `store_failed`. */
   ping(): Promise<void>;
   /**

@@ -5,7 +5,7 @@ import { hashPasswordCommand } from './commands/hash-password.ts';
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from './commands/keys.ts';
 import { rotateSecretsCommand } from './commands/secrets.ts';
 import { startCommand } from './commands/start.ts';
-import { exportStoreCommand, importStoreCommand, migrateStoreCommand } from './commands/store.ts';
+import { backupStoreCommand, exportStoreCommand, importStoreCommand, migrateStoreCommand } from './commands/store.ts';
 import { disableUserCommand, enableUserCommand, listUsersCommand } from './commands/users.ts';
 import { VERSION } from './version.ts';
 
@@ -84,6 +84,9 @@ function addStore(program: Command): void {
     .action(exportStoreCommand);
   located(store.command('import <file>').description('fill an empty store with an export, from a file or - for stdin')).action(
     importStoreCommand,
+  );
+  located(store.command('backup <file>').description('copy the database to a new file; also beside a running relay')).action(
+    backupStoreCommand,
   );
   located(store.command('migrate').description('bring the store up to date with this version, and print from and to')).action(
     migrateStoreCommand,

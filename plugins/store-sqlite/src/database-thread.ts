@@ -19,6 +19,8 @@ export class DatabaseThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
+  /** A backup answers once, when all of it is copied and checked; only who asked for it waits, and can give it up. */
+  readonly #maybeSilent: boolean;
   #outbox: Request[] = [];
   #lastId = 0;
   #lastReplyAt = 0;
@@ -28,6 +30,7 @@ export class DatabaseThread {
 
   /** Starts the thread, without a connection yet: threads that are needed together start up together. */
   constructor(role: ThreadRole) {
+    this.#maybeSilent = role === 'copier';
     // No environment and no flags of the process: the thread needs neither, and the environment holds secrets.
     this.#worker = new Worker(ENTRY, { name: `store-${role}`, env: {}, execArgv: [] });
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
@@ -78,7 +81,7 @@ export class DatabaseThread {
       this.#waiting.set(id, { resolve, reject });
       this.#outbox.push({ id, operation, args });
       if (this.#outbox.length === 1) queueMicrotask(() => this.#flush());
-      this.#watch ??= setTimeout(() => this.#checkSilence(), THREAD_SILENCE_MS);
+      if (!this.#maybeSilent) this.#watch ??= setTimeout(() => this.#checkSilence(), THREAD_SILENCE_MS);
     });
   }
 

@@ -12,6 +12,8 @@ export const BUSY_TIMEOUT_MS = 10_000;
 export const CHECKPOINT_PAGES = 4_000;
 /** Size to which the write-ahead log is cut back after a checkpoint, bytes. */
 export const MAX_IDLE_LOG_BYTES = 16_777_216;
+/** Pages that a backup copies before it can be given up: 4 MB. */
+export const BACKUP_PAGES = 1_000;
 /** Largest page that may be asked for, as the contract says. */
 export const MAX_PAGE_LIMIT = 500;
 /** Revocations handed out at once, as the contract says. */

@@ -3,7 +3,7 @@ import type { ReadOperations, WriteOperations } from './thread/operations.ts';
 import { encodeCaller } from './wire-caller.ts';
 
 /** The repositories of a store. */
-export type Repositories = Omit<Store, 'ping' | 'export' | 'import' | 'scrub'>;
+export type Repositories = Omit<Store, 'ping' | 'export' | 'import' | 'backup' | 'scrub'>;
 
 /** How calls reach the threads. */
 export interface Threads {

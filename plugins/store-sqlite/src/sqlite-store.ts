@@ -1,5 +1,6 @@
 import type { Clock, Log, PluginLife, Standing, StandingQuery, Store, StoreRecord } from '@towline/contract';
 import { type Scope, TowlineError } from '@towline/protocol';
+import { copyBeside, placeBackup } from './backup.ts';
 import { DatabaseThread } from './database-thread.ts';
 import { createRepositories, type Repositories } from './repositories.ts';
 import type { ThreadRole } from './thread-messages.ts';
@@ -30,7 +31,7 @@ export class SqliteStore implements Store, PluginLife {
   readonly #stop = new AbortController();
   #starting: Promise<void> | undefined;
   #threads: Threads | undefined;
-  /** Threads of exports and imports that go on. */
+  /** Threads of exports, imports and backups that go on. */
   readonly #beside = new Set<DatabaseThread>();
   #disposal: Promise<void> | undefined;
   #writes = 0;
@@ -113,6 +114,12 @@ export class SqliteStore implements Store, PluginLife {
     await importRecords(await this.#openBeside('importer', either), records, either);
   }
 
+  /** Copies the file as it is at one moment, by a thread of its own: nobody waits for it. The log of the database grows meanwhile. */
+  async backup(path: string, signal: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    await placeBackup(path, either, async (file) => copyBeside(await this.#openBeside('copier', either), file, either));
+  }
+
   /** Resolves when both threads can use the file, and the file is still the one that was opened. */
   async ping(): Promise<void> {
     await Promise.all([this.#call('reader', 'ping', []), this.#call('writer', 'ping', [])]);
@@ -150,7 +157,7 @@ export class SqliteStore implements Store, PluginLife {
     this.#watch(threads);
   }
 
-  /** A thread for the time of one export or import. */
+  /** A thread for the time of one export, import or backup. */
   async #openBeside(role: ThreadRole, signal: AbortSignal): Promise<DatabaseThread> {
     signal.throwIfAborted();
     if (!this.#threads) throw new TowlineError('store_failed', 'The store is not open.');

@@ -3,9 +3,9 @@ import type { ErrorCode } from '@towline/protocol';
 
 /**
  * What a database thread is for: the one connection that writes, or the one that reads beside it; for the time of one
- * export or import, one that reads a single state, or one that writes a single large change.
+ * export, import or backup, one that reads a single state, one that writes a single large change, or one that copies the file.
  */
-export type ThreadRole = 'writer' | 'reader' | 'exporter' | 'importer';
+export type ThreadRole = 'writer' | 'reader' | 'exporter' | 'importer' | 'copier';
 
 /** The first message to a thread. */
 export interface ThreadSettings {

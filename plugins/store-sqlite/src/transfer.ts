@@ -3,6 +3,7 @@ import { TowlineError } from '@towline/protocol';
 import type { DatabaseThread } from './database-thread.ts';
 import { TRANSFER_CHARACTERS, TRANSFER_RECORDS } from './limits.ts';
 import type { PackedRecord } from './thread-messages.ts';
+import { untilAborted } from './until-aborted.ts';
 
 /** Reads everything by a thread of its own, which is closed in the end. */
 export async function* exportRecords(thread: DatabaseThread, signal: AbortSignal): AsyncGenerator<StoreRecord, void, undefined> {
@@ -75,13 +76,4 @@ async function* abortable<Item>(source: AsyncIterable<Item>, signal: AbortSignal
     // Not awaited: a source that hangs does not end either.
     if (!ended) void Promise.resolve(items.return?.()).catch(() => undefined);
   }
-}
-
-function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

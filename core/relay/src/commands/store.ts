@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { acquireProcessLock } from '@towline/config/process-lock';
@@ -51,12 +51,36 @@ export async function importStoreCommand(file: string, options: LocationOptions)
   process.stderr.write(`imported ${describeCounts(counts)}\n`);
 }
 
+/** `towline-relay store backup FILE`: also beside a running relay. */
+export async function backupStoreCommand(file: string, options: LocationOptions): Promise<void> {
+  const signal = untilEnded();
+  const path = resolve(file);
+  await withStore(options, async ({ store }) => {
+    if (store.backup === undefined) throw noBackup();
+    if (store.schema?.from === 0) throw nothingThere();
+    await store.backup(path, signal);
+  });
+  process.stderr.write(`backed up ${(await stat(path)).size} bytes to ${path}\n`);
+}
+
 /** `towline-relay store migrate`: opening the store brings its schema up to date. */
 export async function migrateStoreCommand(options: LocationOptions): Promise<void> {
   const schema = await withStore(options, async ({ store }) => store.schema);
   if (schema === undefined) process.stdout.write('the store has no schema of its own: nothing to do\n');
   else if (schema.from === schema.to) process.stdout.write(`the store has schema ${schema.to}: nothing to do\n`);
   else process.stdout.write(`the store was brought from schema ${schema.from} to ${schema.to}\n`);
+}
+
+function noBackup(): TowlineError {
+  return new TowlineError('invalid_request', 'The store of this relay writes no backups: its database has a tool of its own for that.', {
+    hint: 'For MongoDB use mongodump. `towline-relay store export` writes a portable copy of any store.',
+  });
+}
+
+function nothingThere(): TowlineError {
+  return new TowlineError('not_found', 'There was no store to back up: it has just been made, and is empty.', {
+    hint: 'Name the config or the data folder of the relay with --config or --data.',
+  });
 }
 
 async function toStdout(content: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {

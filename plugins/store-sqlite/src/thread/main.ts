@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import type { Database } from 'better-sqlite3';
-import type { FromThread, Request, SchemaChange, ThreadSettings } from '../thread-messages.ts';
+import type { FromThread, Reply, Request, SchemaChange, ThreadSettings } from '../thread-messages.ts';
+import { copyOperations } from './copy.ts';
 import { exportOperations } from './export.ts';
 import { encodeError } from './fault.ts';
 import { createGroupCommit, type Work } from './group-commit.ts';
@@ -11,6 +12,7 @@ import { createPlainWork } from './plain-work.ts';
 import { createReading } from './reading.ts';
 import { RequestQueue } from './request-queue.ts';
 import { withEmptyLog } from './scrub.ts';
+import { createSlowWork } from './slow-work.ts';
 import { Statements } from './statements.ts';
 
 const port = parentPort!;
@@ -23,10 +25,18 @@ function workOf({ role, path }: ThreadSettings, database: Database): Work {
   return createPlainWork(role === 'exporter' ? exportOperations(database) : importOperations(database));
 }
 
+const reply = (replies: readonly Reply[]) => send({ type: 'replies', replies, commits: 0 });
+
+function grouped(settings: ThreadSettings, database: Database): (requests: readonly Request[]) => void {
+  const work = workOf(settings, database);
+  return (requests) => send({ type: 'replies', ...work(requests) });
+}
+
 function serve(settings: ThreadSettings): SchemaChange | null {
   const { database, schema } = openDatabase(settings);
-  const work = workOf(settings, database);
-  const queue = new RequestQueue((requests) => send({ type: 'replies', ...work(requests) }));
+  const queue = new RequestQueue(
+    settings.role === 'copier' ? createSlowWork(copyOperations(database), reply) : grouped(settings, database),
+  );
   port.on('message', (message: readonly Request[] | 'close') => {
     if (message !== 'close') return queue.add(message);
     queue.finish();

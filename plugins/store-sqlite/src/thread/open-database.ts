@@ -29,7 +29,7 @@ export function openDatabase({ role, path, now }: ThreadSettings): OpenedDatabas
 
 function prepare(database: Database, role: ThreadRole, now: number): SchemaChange | null {
   database.pragma('trusted_schema = OFF');
-  if (role === 'reader' || role === 'exporter') {
+  if (role !== 'writer' && role !== 'importer') {
     database.pragma('query_only = ON');
     return null;
   }
