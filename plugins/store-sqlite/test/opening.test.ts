@@ -122,8 +122,11 @@ describe('the database file', () => {
     const newer = new SQLite(path);
     newer.exec(`INSERT INTO schema_migration VALUES (${MIGRATIONS.length + 1}, 'from the future', 0)`);
     newer.close();
+    const before = await readFile(path);
     const numbers = new RegExp(`schema ${MIGRATIONS.length + 1}\\b.*up to ${MIGRATIONS.length}\\b`);
     await expect(openStore(folder)).rejects.toMatchObject({ code: 'store_schema', message: expect.stringMatching(numbers) });
+    expect(await readFile(path)).toEqual(before);
+    expect(await readdir(folder)).toEqual(['towline.db']);
   });
 
   it('that is deleted while in use is noticed by the ping', async () => {
