@@ -5,19 +5,28 @@ import type { Work } from './group-commit.ts';
 import type { Statements } from './statements.ts';
 
 const SCRUB = 'scrub';
+/** Tables of what is encrypted. */
+const SCRUBBED = ['meta', 'secret'] as const;
 
 /**
- * Writes the relay's own values anew, into pages that were zeroed before: what earlier versions, which did not zero what
- * they replaced, left between the records goes with the old pages.
+ * Writes the relay's own values and the secrets anew, into pages that were zeroed before. SQLite zeroes what is deleted, but not
+ * what it copied within a page or to the next one when it split and merged pages, and earlier versions zeroed nothing: such
+ * remains go with the old pages.
  */
 export function scrubWrites(statements: Statements) {
   return {
     [SCRUB]: (): void => {
-      const rows = statements.all('SELECT name, value FROM meta');
-      statements.run('DELETE FROM meta');
-      for (const { name, value } of rows) statements.run('INSERT INTO meta (name, value) VALUES (?, ?)', name!, value!);
+      for (const table of SCRUBBED) writeAnew(statements, table);
     },
   };
+}
+
+/** By a copy in the database: the secrets may be more than fits into memory. Deleting all rows of a table frees, and so zeroes, its pages. */
+function writeAnew(statements: Statements, table: string): void {
+  statements.run(`CREATE TABLE scrub_copy AS SELECT * FROM ${table}`);
+  statements.run(`DELETE FROM ${table}`);
+  statements.run(`INSERT INTO ${table} SELECT * FROM scrub_copy`);
+  statements.run('DROP TABLE scrub_copy');
 }
 
 /** Empties the write-ahead log behind a group in which that was asked for: old pages lie there until others overwrite them. */
