@@ -11,6 +11,20 @@ const RECORDS: readonly StoreRecord[] = [
   { kind: 'meta', value: { name: 'other', value: 'garage' } },
   { kind: 'organisation', value: { id: 'acme', name: ODD, createdAt: 1, createdBy: 'ada', deletedAt: 2, revision: 2 } },
   { kind: 'membership', value: { org: 'acme', email: 'ada@example.com', role: 'admin', addedAt: 1, addedBy: 'ada' } },
+  {
+    kind: 'secret',
+    value: {
+      scope: 'org:acme',
+      name: 'A',
+      keyId: 'k',
+      sealed: ODD,
+      createdAt: 1,
+      createdBy: 'a',
+      updatedAt: 2,
+      updatedBy: 'b',
+      revision: 3,
+    },
+  },
 ];
 
 let whole: Buffer;
@@ -48,6 +62,11 @@ describe('the file of an export', () => {
     expect(await read(await written([]))).toEqual([]);
   });
 
+  it('of the schema before, which had no secrets, is taken', async () => {
+    const before = [lines[0]!.replace('"schema":2', '"schema":1'), ...lines.slice(1, -2)];
+    expect(await read(Buffer.from(sealed(before)))).toEqual(RECORDS.slice(0, -1));
+  });
+
   it('is refused when any one byte of it is another, or it ends anywhere before its end', async () => {
     const damaged = expect.objectContaining({ code: expect.stringMatching(/^(file_damaged|store_schema)$/) });
     await fc.assert(
@@ -81,7 +100,7 @@ describe('the file of an export', () => {
     ['one of a newer schema', () => sealed([lines[0]!.replace('"schema":2', '"schema":3')]), 'newer version'],
     ['an unknown kind', () => sealed([lines[0]!, '{"kind":"spell","value":{}}']), 'Line 2 is no record of an export: "spell" is no kind'],
     ['an unknown field', () => sealed([lines[0]!, '{"kind":"meta","value":{"name":"a","value":"b","c":1}}']), 'Line 2 is no record'],
-    ['lines out of order', () => sealed([lines[0]!, lines.at(-2)!, lines[1]!]), 'Line 3 is out of order: meta cannot follow membership'],
+    ['lines out of order', () => sealed([lines[0]!, lines.at(-2)!, lines[1]!]), 'Line 3 is out of order: meta cannot follow secret'],
     ['one that counts other records', () => `${lines.join('\n')}\n`.replace('"meta":2', '"meta":3'), 'counts other records'],
   ])('is refused when it is %s', async (_, make, message) => {
     await expect(read(Buffer.from(make()))).rejects.toMatchObject({ message: expect.stringContaining(message) });

@@ -85,6 +85,14 @@ describe('towline-relay store import', () => {
     expect(await verifyChain(storedTrail(data))).toMatchObject({ ok: true });
   });
 
+  it('takes an export of the schema before, which had no secrets', async () => {
+    const before = at('schema-1.jsonl');
+    writeFileSync(before, sealed([lines[0]!.replace('"schema":2', '"schema":1'), ...lines.slice(1, -1)]));
+    const data = newFolder();
+    expect(await importInto(data, before)).toMatchObject({ code: 0, stderr: expect.stringMatching(/^imported .*1 device/) });
+    expect(records(await exportOf(data))).toEqual(lines.slice(1, -1));
+  });
+
   it('takes what an export writes through a pipe', async () => {
     const data = newFolder();
     const finished = await runRelay(['store', 'import', '-', '--data', data], { stdin: await exportOf(relay.dir) });
