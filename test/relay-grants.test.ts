@@ -4,7 +4,7 @@ import { deriveGrantKey } from '@towline/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bin, runProgram } from './support/process.ts';
 import { endRelay, type RelayStart, restartRelay, startRelayOn } from './support/relay-process.ts';
-import { replaceMeta, storedMeta, storedTrail } from './support/stored.ts';
+import { forgetEncryption, replaceMeta, storedMeta, storedTrail } from './support/stored.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
 
 const FIRST = 'zK3vQ9xT7mW1pL5rH8nB4cJ6fD2gS0yA-uE_iOqVtXw';
@@ -94,7 +94,10 @@ describe('towline-relay grants rotate beside a running relay', () => {
 describe('a relay with other grant keys', () => {
   it('as of another database is refused by its devices, which say what to do, and believed again when it has its own', async () => {
     const own = storedMeta(relay.dir, SECRETS);
-    await restart(near, {}, () => replaceMeta(relay.dir, SECRETS, JSON.stringify(['an entirely other secret of this relay'])));
+    await restart(near, {}, () => {
+      forgetEncryption(relay.dir);
+      replaceMeta(relay.dir, SECRETS, JSON.stringify(['an entirely other secret of this relay']));
+    });
     await expectRefused(near);
     expect(near.program.stderr).toMatch(/every session is refused.*runtime logout.*approved again/);
     await restart(near, {}, () => replaceMeta(relay.dir, SECRETS, own));

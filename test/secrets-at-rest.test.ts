@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Finished } from './support/process.ts';
 import { endRelay, type RelayStart, restartRelay, runRelay, startRelayOn } from './support/relay-process.ts';
-import { replaceMeta, storedMeta, storedTrail } from './support/stored.ts';
+import { forgetEncryption, replaceMeta, storedMeta, storedTrail } from './support/stored.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
 
 /** Name of the relay's own secrets in its store. */
@@ -84,6 +84,7 @@ describe('without a configured key', () => {
 
   it('what an earlier version left in the clear is encrypted at the next start, and lies nowhere any more', async () => {
     await stop(() => replaceMeta(relay.dir, SECRETS, JSON.stringify([CLEAR])));
+    forgetEncryption(relay.dir);
     expect(holders(CLEAR)).toContain('towline.db');
     await start();
     expect(relay.program.stderr).toContain('left in the clear are encrypted now');
@@ -99,6 +100,15 @@ describe('without a configured key', () => {
     expect(keyIdOf(stored())).toBe(keyIdOf(before));
     await expectGrantsGood();
   });
+});
+
+it('a value in the clear that somebody puts into the store beside a running relay is not believed, and that is said', async () => {
+  const whole = stored();
+  replaceMeta(relay.dir, SECRETS, JSON.stringify(['planted by somebody who can write the database']));
+  await eventually(async () => relay.program.stderr.includes('cannot be read'), 'the relay says so');
+  expect(relay.program.stderr).toContain('lies in the clear');
+  replaceMeta(relay.dir, SECRETS, whole);
+  await expectGrantsGood();
 });
 
 describe('a start is refused, and changes nothing', () => {
@@ -123,6 +133,23 @@ describe('a start is refused, and changes nothing', () => {
     replaceMeta(relay.dir, SECRETS, `${whole.slice(0, -8)}AAAAAAAA`);
     const shown = await expectNoStart({});
     expect(shown).toContain(`encrypted with key ${keyIdOf(whole)}, is damaged`);
+    replaceMeta(relay.dir, SECRETS, whole);
+  });
+
+  it('with a value in the clear, and no rescue command takes it either', async () => {
+    const whole = stored();
+    const planted = JSON.stringify(['planted by somebody who can write the database']);
+    replaceMeta(relay.dir, SECRETS, planted);
+    const shown = await expectNoStart({});
+    expect(shown).toContain('The record grant.secrets (grant secrets) lies in the clear');
+    expect(shown).toContain('encryption.done');
+    for (const words of [
+      ['secrets', 'rotate'],
+      ['grants', 'rotate'],
+    ]) {
+      expect(await rescue(words)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('lies in the clear') });
+    }
+    expect(stored()).toBe(planted);
     replaceMeta(relay.dir, SECRETS, whole);
   });
 

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditRecord } from '@towline/contract';
 import SQLite, { type Database } from 'better-sqlite3';
@@ -23,6 +24,11 @@ export function storedMeta(dataDir: string, name: string): string {
 export function replaceMeta(dataDir: string, name: string, value: string): void {
   const changes = inDatabase(dataDir, (database) => database.prepare('UPDATE meta SET value = ? WHERE name = ?').run(value, name).changes);
   if (changes !== 1) throw new Error(`the database has no value ${name}`);
+}
+
+/** Lets the next start of a relay take values in the clear, as on the data of a version that did not encrypt. */
+export function forgetEncryption(dataDir: string): void {
+  rmSync(join(dataDir, 'encryption.done'));
 }
 
 function inDatabase<Result>(dataDir: string, work: (database: Database) => Result): Result {

@@ -101,8 +101,8 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
   const metrics = createRelayMetrics({ registry, clients, joined, listeners });
   disposal.add('the metrics', () => metrics[Symbol.dispose]());
   const ledger = createSessionLedger({ store, announce: (event) => pipeline.write(event), audit, clock, log });
-  const keys = await openKeyRing({ config, store, log });
-  await sealEarlierSecrets({ store, keys, log });
+  const opened = await openKeyRing({ config, store, log });
+  const keys = await sealEarlierSecrets({ store, keys: opened, dataDir: config.dataDir, log });
   const grants = await openGrantRing({ meta: store.meta, configured: config.forwardSecrets, keys, registry, log });
   const settling = { store, admins: adminSet(config.adminEmails), clock };
   const handlers: StreamHandlers = new Map(plugins.streams.map((each) => [each.handler.protocol, each]));

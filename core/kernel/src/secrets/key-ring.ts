@@ -21,6 +21,8 @@ export interface RawKey {
 export interface KeyRing {
   /** Id of the key that seals. */
   readonly current: string;
+  /** Whether values of the relay that lie in the clear are taken: until they were encrypted once, as earlier versions did not do that. */
+  readonly takesClear: boolean;
   /** Encrypts a text for its place: `v1.KEY_ID.CHECK.BASE64URL`. */
   seal(text: string, place: SecretPlace): string;
   /**
@@ -41,12 +43,13 @@ interface Key {
 }
 
 /** Makes a ring. The first key seals, all of them open. @throws TowlineError `secret_key_missing` without any key. */
-export function createKeyRing(raw: readonly RawKey[]): KeyRing {
+export function createKeyRing(raw: readonly RawKey[], { takesClear = false }: Partial<Pick<KeyRing, 'takesClear'>> = {}): KeyRing {
   const keys = raw.map(deriveKey);
   const [current] = keys;
   if (current === undefined) throw new TowlineError('secret_key_missing', 'There is no encryption key.');
   return {
     current: current.id,
+    takesClear,
     seal(text, place) {
       const head = `${SEALED_VERSION}.${current.id}.${current.check}`;
       return `${head}.${encrypt(text, { secret: current.secret, bound: `${head}\n${placeText(place)}` })}`;

@@ -2,6 +2,7 @@ import type { RelayConfig } from '@towline/config/relay';
 import { type Log, type Store, TowlineError } from '@towline/contract';
 import { keyFilePath, makeEncryptionKey, readEncryptionKey } from './key-file.ts';
 import { createKeyRing, type KeyRing } from './key-ring.ts';
+import { hasSealedMark } from './sealed-mark.ts';
 import { sealedKeyIds } from './sealed-values.ts';
 
 /** What {@link openKeyRing} works with. */
@@ -19,7 +20,8 @@ export async function openKeyRing({ config, store, log }: KeyRingParts): Promise
   const path = keyFilePath(config.dataDir);
   const kept = await readEncryptionKey(path);
   const keys = [...config.encryptionKeys, ...(kept === null ? [] : [{ bytes: kept }])];
-  if (keys.length > 0) return createKeyRing(keys);
+  const takesClear = !(await hasSealedMark(config.dataDir));
+  if (keys.length > 0) return createKeyRing(keys, { takesClear });
   const [lost] = await sealedKeyIds(store);
   if (lost !== undefined) {
     throw new TowlineError(
@@ -30,7 +32,7 @@ export async function openKeyRing({ config, store, log }: KeyRingParts): Promise
       },
     );
   }
-  const ring = createKeyRing([{ bytes: await makeEncryptionKey(path) }]);
+  const ring = createKeyRing([{ bytes: await makeEncryptionKey(path) }], { takesClear });
   log.info(`the key that secrets in the store are encrypted with is in ${path}; keep a copy of it apart from the database`, { file: path });
   return ring;
 }

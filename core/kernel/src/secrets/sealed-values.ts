@@ -1,5 +1,6 @@
 import { type MetaRepository, type Store, TowlineError } from '@towline/contract';
 import type { KeyRing } from './key-ring.ts';
+import { SEALED_MARK } from './sealed-mark.ts';
 import { describePlace, looksSealed, parseSealed, type SecretPlace, SYSTEM } from './sealed-text.ts';
 
 /** Values of the relay itself that lie encrypted in the store. */
@@ -26,9 +27,17 @@ export async function sealedKeyIds({ meta, secrets }: Pick<Store, 'meta' | 'secr
   return [...new Set([...own, ...some.map(({ keyId }) => keyId)])];
 }
 
-/** A value in the clear; null when there is none. Those of earlier versions, which did not encrypt, are read as they are. */
+/**
+ * A value in the clear; null when there is none. Those of earlier versions, which did not encrypt, are read as they are.
+ * @throws TowlineError as {@link KeyRing.open} does; `secret_damaged` also for a value in the clear that the ring does not take.
+ */
 export function openValue(value: string | null, place: SecretPlace, ring: KeyRing): string | null {
-  return value === null || !looksSealed(value) ? value : ring.open(value, place);
+  if (value === null) return null;
+  if (looksSealed(value)) return ring.open(value, place);
+  if (ring.takesClear) return value;
+  throw new TowlineError('secret_damaged', `${describePlace(place)} lies in the clear, although it was encrypted before.`, {
+    hint: `Somebody may have put it there: restore the database from a backup. If it is that of an earlier version, delete ${SEALED_MARK} in the data folder.`,
+  });
 }
 
 /** Encrypts what an earlier version left in the clear. Answers how many values that were. */
