@@ -19,8 +19,9 @@ export async function findDevice(devices: Pick<DeviceRepository, 'get' | 'list'>
 
 /** What belongs to one of the caller’s scopes comes first: whatever others share, and how they name it, changes nothing of it. */
 async function findByText(devices: Pick<DeviceRepository, 'get' | 'list'>, text: string, caller: Caller): Promise<Device | null> {
-  const named = (await devices.list({ name: text }, { limit: SEARCHED }, caller)).items;
-  const begun = /^[0-9a-f]{4,32}$/.test(text) ? (await devices.list({ idPrefix: text }, { limit: SEARCHED }, caller)).items : [];
+  const look = async (filter: Parameters<DeviceRepository['list']>[0]) => (await devices.list(filter, { limit: SEARCHED }, caller)).items;
+  // Asked together: one round trip.
+  const [named, begun] = await Promise.all([look({ name: text }), /^[0-9a-f]{4,32}$/.test(text) ? look({ idPrefix: text }) : []]);
   const isOwn = ({ owner }: Device) => !Array.isArray(caller) || caller.includes(owner);
   const byName = `The name “${printable(text)}”`;
   const byPrefix = `The id prefix ${text}`;
