@@ -36,6 +36,8 @@ export async function startSystem() {
     adminKey,
     user,
     relay,
+    /** Folder of the relay's data. */
+    data: join(folder, 'relay'),
     begin,
     /** Process id of the QUIC edge. */
     edgePid: () => JSON.parse(readFileSync(join(folder, 'relay/quic-edge.json'), 'utf8')).pid,
