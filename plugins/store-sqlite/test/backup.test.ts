@@ -12,6 +12,8 @@ import { openStore, temporaryFolder } from './open-store.ts';
 
 /** About 15 MB: several steps of a backup, so that something can happen in the middle of one. */
 const RECORDS = 15_000;
+/** Each copies that to the disk, some several times. */
+const PATIENCE_MS = 120_000;
 const never = () => new AbortController().signal;
 
 let folder: string;
@@ -75,7 +77,7 @@ async function begun(): Promise<void> {
 /** What a backup left beside its place. */
 const leftovers = async () => (await readdir(folder)).filter((name) => name !== 'data');
 
-describe('a backup', () => {
+describe('a backup', { timeout: PATIENCE_MS }, () => {
   it('under continuous writes opens as a store, holds all that was acknowledged before, is of one moment, and holds no write up', async () => {
     await fill();
     const writing = writeOn(4);
@@ -125,7 +127,7 @@ describe('a backup', () => {
   });
 });
 
-describe('a backup is refused', () => {
+describe('a backup is refused', { timeout: PATIENCE_MS }, () => {
   it('where a file, a folder or the database itself is, which stay as they are', async () => {
     await writeFile(target, 'mine');
     await expect(store.backup(target, never())).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining(target) });
@@ -181,7 +183,7 @@ describe('a backup is refused', () => {
   });
 });
 
-describe('a backup that is given up', () => {
+describe('a backup that is given up', { timeout: PATIENCE_MS }, () => {
   it('before or in the middle leaves nothing, and the store goes on', async () => {
     await fill();
     await expect(store.backup(target, AbortSignal.abort(new Error('before')))).rejects.toThrow('before');

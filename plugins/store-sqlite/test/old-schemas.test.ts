@@ -42,7 +42,7 @@ function shapeOf(file: string): unknown[] {
   return rows.map(([name, sql]) => [name, sql.replace(/\s+/g, ' ')]);
 }
 
-describe.each(SCHEMAS)('a database of schema %i', (schema) => {
+describe.each(SCHEMAS)('a database of schema %i', { timeout: 60_000 }, (schema) => {
   it('opens with all that was in it, and goes on from there', async () => {
     await makeOldDatabase(path, schema);
     const store = await openStore(folder);
@@ -87,6 +87,6 @@ describe.each(SCHEMAS)('a database of schema %i', (schema) => {
 });
 
 function runProgram(...args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'], timeout: 25_000 });
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'], timeout: 50_000 });
   return text(child.stdout);
 }
