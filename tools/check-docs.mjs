@@ -1,4 +1,5 @@
-// Fails when a document links to a file that does not exist, or when a generated part, as the table of errors, is not current.
+// Fails when a document links to a file that does not exist, when a generated part, as the table of errors, is not current, or
+// when a method of a store has no row in docs/store.md.
 // `node tools/check-docs.mjs --write` writes the generated parts anew.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -15,6 +16,7 @@ const documents = [
 ];
 
 for (const document of documents) checkLinks(document);
+checkStoreMethods();
 checkGenerated('docs/errors.md', errorsPage());
 checkGenerated('docs/permissions.md', withPart('docs/permissions.md', 'rights', rightsTable()));
 if (faults.length > 0) {
@@ -32,6 +34,22 @@ function checkLinks(document) {
   for (const [, path] of text.matchAll(/`((?:core|plugins|agent|cli|config|test|tools|bench|docs)\/[\w./-]+\.(?:ts|mjs|md|json))`/g)) {
     if (!existsSync(join(root, path))) faults.push(`${document}: no such file: ${path}`);
   }
+}
+
+/** Every method of a store has a row in docs/store.md, and every row there is of a method. */
+function checkStoreMethods() {
+  const source = readFileSync(join(root, 'core/contract/src/store.ts'), 'utf8');
+  const interfaces = new Map(Array.from(source.matchAll(/^export interface (\w+) \{\n([\s\S]*?)^\}/gm), ([, name, body]) => [name, body]));
+  const methodsOf = (name) => Array.from(interfaces.get(name).matchAll(/^ {2}(\w+)\??\(/gm), ([, method]) => method);
+  const repositories = Array.from(interfaces.get('Store').matchAll(/^ {2}readonly (\w+): (\w+Repository);/gm));
+  const wanted = [
+    ...repositories.flatMap(([, place, name]) => methodsOf(name).map((method) => `${place}.${method}`)),
+    ...methodsOf('Store'),
+  ];
+  const [, part] = readFileSync(join(root, 'docs/store.md'), 'utf8').split('## Method by method\n');
+  const rows = Array.from(part.split(/^## /m)[0].matchAll(/^\| `([\w.]+)` \|/gm), ([, name]) => name);
+  for (const name of wanted) if (!rows.includes(name)) faults.push(`docs/store.md: has no row for the method ${name}`);
+  for (const name of rows) if (!wanted.includes(name)) faults.push(`docs/store.md: a store has no method ${name}`);
 }
 
 function checkGenerated(path, wanted) {
