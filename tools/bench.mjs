@@ -1,4 +1,4 @@
-// `npm run bench` runs every benchmark of bench/, `npm run bench -- NAME` one of them.
+// `npm run bench` runs every benchmark of bench/, `npm run bench -- NAME [ARGUMENT]...` one of them.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +15,6 @@ if (unknown !== undefined) {
 }
 const failed = wanted.filter((name) => {
   console.log(`\n# ${name}`);
-  return spawnSync(process.execPath, [join(folder, `${name}.mjs`)], { stdio: 'inherit' }).status !== 0;
+  return spawnSync(process.execPath, [join(folder, `${name}.mjs`), ...process.argv.slice(3)], { stdio: 'inherit' }).status !== 0;
 });
 process.exit(failed.length === 0 ? 0 : 1);
