@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeOldDatabase } from '../../../plugins/store-sqlite/test/old-database.ts';
 import { bin, startProgram } from '../../../test/support/process.ts';
 import { bodyOf, openApi } from '../../../test/support/relay-api.ts';
 import { endRelay, runRelay, startRelayOn } from '../../../test/support/relay-process.ts';
@@ -152,4 +153,18 @@ it('towline-relay store migrate tells from and to', async () => {
   expect(first.stdout).toMatch(/^the store was brought from schema 0 to \d+\n$/);
   const again = await runRelay(['store', 'migrate', '--data', data]);
   expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/^the store has schema \d+: nothing to do\n$/) });
+});
+
+it('towline-relay store migrate, several times at once on a store of the first version, migrates once', async () => {
+  const data = newFolder();
+  mkdirSync(data, { mode: 0o700 });
+  await makeOldDatabase(join(data, 'towline.db'), 1);
+  const outcomes = await Promise.all([1, 2, 3].map(() => runRelay(['store', 'migrate', '--data', data])));
+  expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0]);
+  const said = outcomes.map(({ stdout }) => stdout).sort();
+  expect(said).toEqual([
+    expect.stringMatching(/^the store has schema \d+: nothing to do\n$/),
+    expect.stringMatching(/^the store has schema \d+: nothing to do\n$/),
+    expect.stringMatching(/^the store was brought from schema 1 to \d+\n$/),
+  ]);
 });

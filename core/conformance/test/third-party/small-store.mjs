@@ -327,7 +327,7 @@ function organisations({ all, read, change, byId, insert, remove, revoke }) {
         const organisation = byId('organisation', id);
         Object.assign(organisation, { deletedAt: notice.at, revision: organisation.revision + 1 });
         remove('membership', ({ org }) => org === id);
-        if (STORE_RECORD_KINDS.includes('secret')) remove('secret', ({ scope }) => scope === `org:${id}`);
+        remove('secret', ({ scope }) => scope === `org:${id}`);
         revoke('org', id, notice);
         return true;
       }),
