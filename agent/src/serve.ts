@@ -1,12 +1,15 @@
 import type { ByteStream, Clock, DeviceHandler, Log, PreparedSession } from '@towline/contract';
 import {
   type DeviceOpen,
+  decodeSecrets,
+  defined,
   describeIssues,
   frameMessage,
   fromPublicError,
   openAnswer,
   refuse,
   relayOpen,
+  type SecretValue,
   type SessionId,
   TowlineError,
   toTowlineError,
@@ -63,7 +66,8 @@ async function admit(stream: ByteStream, check: GrantCheck, host: ServeHost): Pr
   try {
     const body = await checkBody(handler, open);
     const { log, clock, device, runAs } = host;
-    const prepared = await withinDeadline(handler.prepare(body, { log, clock, device, runAs, principal: grant.principal }));
+    const context = { log, clock, device, runAs, principal: grant.principal, ...defined({ secrets: takeSecrets(handler, open) }) };
+    const prepared = await withinDeadline(handler.prepare(body, context));
     const answer = openAnswer.encode({ status: 'accepted', received: 0, body: prepared.answer });
     return { ...granted, live, prepared, answer: frameMessage(answer) };
   } catch (error) {
@@ -98,6 +102,13 @@ async function checkBody(handler: DeviceHandler, open: DeviceOpen): Promise<unkn
     path: path.map((key) => (typeof key === 'object' ? key.key : key)),
   }));
   throw new TowlineError('invalid_request', `The device cannot serve this ${open.protocol} request: ${describeIssues(issues)}.`);
+}
+
+/** Covered by the grant like all of the open message. A handler that would not use them must not run without. */
+function takeSecrets({ takesSecrets = false }: DeviceHandler, { protocol, secrets }: DeviceOpen): readonly SecretValue[] | undefined {
+  if (secrets === undefined) return undefined;
+  if (!takesSecrets) throw new TowlineError('invalid_request', `${protocol} takes no secrets on this device.`);
+  return decodeSecrets(secrets);
 }
 
 async function withinDeadline<T>(work: Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import type { DeviceSession, JsonObject, SessionResult } from '@towline/protocol';
+import type { DeviceSession, JsonObject, SecretValue, SessionResult } from '@towline/protocol';
 import type { Clock, Log, StandardSchema } from './plugin.ts';
 
 /** What a device handler is told and given. */
@@ -10,6 +10,8 @@ export interface DeviceContext {
   readonly device: { readonly id: string; readonly name: string };
   /** User to run as; absent: as the runtime itself. Never absent when the runtime is root. */
   readonly runAs: string | undefined;
+  /** For the environment of what runs, and for nothing else; their names and values are checked. Absent: there are none. */
+  readonly secrets?: readonly SecretValue[];
 }
 
 /** A session that can begin: what the client is told, and what runs. */
@@ -32,6 +34,8 @@ export interface DeviceHandler<Body = unknown> {
   readonly body: StandardSchema<Body>;
   /** Whether it runs programs: a root runtime needs `run_as` to serve it. */
   readonly runsPrograms: boolean;
+  /** Whether it puts the secrets of the context into the environment; an opening with secrets is refused otherwise. */
+  readonly takesSecrets?: boolean;
   /** Prepares a session; nothing is started before `run`. @throws TowlineError to refuse. */
   prepare(body: Body, context: DeviceContext): Promise<PreparedSession>;
 }

@@ -14,6 +14,11 @@ export interface PreparedOpening {
   readonly body: JsonObject;
   /** What the audit record says. No secrets. */
   readonly audit: JsonObject;
+  /**
+   * Secrets that the user asks for, `NAME` or `SCOPE/NAME`, in the form of `secretWordsSchema`. The kernel looks them up, judges
+   * whether they may be used, gives them to the device beside the body, and adds to the audit record which they were.
+   */
+  readonly secrets?: readonly string[];
 }
 
 /** Relay half of a stream plugin. */

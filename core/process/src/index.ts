@@ -9,5 +9,6 @@ export * from './process-exit.ts';
 export * from './process-table.ts';
 export * from './program.ts';
 export { loadPtyBinding } from './pty-binding.ts';
+export * from './secret-environment.ts';
 export * from './serve-program.ts';
 export * from './start-process.ts';

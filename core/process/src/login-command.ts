@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
-import { printable, TowlineError } from '@towline/protocol';
+import { printable, type SecretValue, TowlineError } from '@towline/protocol';
 import type { Account } from './account.ts';
 import { isExecutable } from './identity.ts';
+import { secretsScript } from './secret-environment.ts';
 
 /**
  * Shells in which `"$@"` means something else. Only these are replaced: a shell that is not known may be a
@@ -12,15 +13,17 @@ const OTHER_LANGUAGES = Object.freeze(['fish', 'csh', 'tcsh', 'nu', 'elvish', 'x
 /**
  * The words that run `argv`, unsplit, in the login environment of a user: `$SHELL -lc 'exec "$@"'`. For a user
  * whose shell is no POSIX shell /bin/sh stands in, so that the environment is that of /etc/profile and ~/.profile.
+ * The secrets that `secretsEnvironment` carries are set after the files of the login, so these do not change them.
  */
-export function loginCommand({ shell }: Account, argv: readonly [string, ...string[]]): string[] {
+export function loginCommand({ shell }: Account, argv: readonly [string, ...string[]], secrets: readonly SecretValue[] = []): string[] {
   const interpreter = OTHER_LANGUAGES.includes(basename(shell)) ? '/bin/sh' : shell;
-  return [interpreter, '-lc', 'exec "$@"', argv[0], ...argv];
+  return [interpreter, '-lc', `${secretsScript(secrets)}exec "$@"`, argv[0], ...argv];
 }
 
-/** The words that start the user's own login shell. */
-export function loginShell({ shell }: Account): string[] {
-  return [shell, '-l'];
+/** The words that start the user's own login shell. Secrets are set before it reads its files, which may change them. */
+export function loginShell({ shell }: Account, secrets: readonly SecretValue[] = []): string[] {
+  if (secrets.length === 0) return [shell, '-l'];
+  return ['/bin/sh', '-c', `${secretsScript(secrets)}exec "$@"`, 'towline', shell, '-l'];
 }
 
 /** Makes sure that the user's shell can be started. @throws TowlineError `spawn_failed`. */

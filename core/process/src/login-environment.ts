@@ -1,6 +1,7 @@
-import { printable, type SessionId } from '@towline/protocol';
+import { printable, type SecretValue, type SessionId } from '@towline/protocol';
 import type { Account } from './account.ts';
 import { isPlainName } from './plain-name.ts';
+import { secretsEnvironment } from './secret-environment.ts';
 
 /** What a program's environment is made of. Nothing of the runtime's own environment is in it. */
 export interface EnvironmentRequest {
@@ -11,13 +12,15 @@ export interface EnvironmentRequest {
   /** With a terminal only. */
   readonly term?: string | undefined;
   readonly lang?: string | undefined;
+  /** Carried past the login; `loginCommand` and `loginShell` give them their names. */
+  readonly secrets?: readonly SecretValue[] | undefined;
 }
 
 /** Longest label passed on: an e-mail address has at most 320 characters. */
 const MAX_LABEL = 320;
 
 /** The environment of a login, before the login shell reads its files. */
-export function loginEnvironment({ account, session, principal, term, lang }: EnvironmentRequest): Record<string, string> {
+export function loginEnvironment({ account, session, principal, term, lang, secrets = [] }: EnvironmentRequest): Record<string, string> {
   return {
     HOME: account.home,
     USER: account.name,
@@ -28,5 +31,6 @@ export function loginEnvironment({ account, session, principal, term, lang }: En
     ...(isPlainName(term) ? { TERM: term } : {}),
     TOWLINE_SESSION: session,
     TOWLINE_USER: printable(principal).slice(0, MAX_LABEL),
+    ...secretsEnvironment(secrets),
   };
 }

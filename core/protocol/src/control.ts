@@ -6,6 +6,8 @@ import { defineMessage, idSchema, protocolNameSchema, textSchema } from './schem
 export const CONTROL_PROTOCOL = '/control/1';
 /** Level of the control protocol. A peer of a higher level speaks the lower one. */
 export const PROTOCOL_LEVEL = 1;
+/** Feature of a device that puts the secrets of an open message into the environment of the program. */
+export const SECRETS_FEATURE = 'secrets';
 
 const base64url = (max: number) =>
   z
@@ -112,6 +114,8 @@ export const deviceToRelay = defineMessage(
       version: textSchema(64),
       /** Protocols the device serves. */
       serves: z.array(protocolNameSchema).max(64),
+      /** What it can do that earlier versions could not: {@link SECRETS_FEATURE}. Others are of a later version. */
+      features: z.array(textSchema(64)).max(64).optional(),
       /** Ids of the sessions that live on the device. */
       sessions: z.array(idSchema).max(5_000),
       /** The device holds an older link too, and this one takes its place as the sessions of that one end. */

@@ -16,6 +16,8 @@ export * from './link/frames.ts';
 export * from './open.ts';
 export * from './schema.ts';
 export * from './scope.ts';
+export * from './secret-names.ts';
+export * from './secret-values.ts';
 export { createClientSession } from './session/client-session.ts';
 export { createDeviceSession, type DeviceSessionEnd } from './session/device-session.ts';
 export * from './session/result.ts';

@@ -6,6 +6,10 @@ export const MAX_FRAME_PAYLOAD = 65_536;
 export const MAX_STREAM_HEAD = 49_152;
 /** Largest open message a client may send: an argv of some thousand words fits. */
 export const MAX_OPEN_MESSAGE = 32_768;
+/** Largest value of a secret, bytes of UTF-8: a private key or a certificate chain. */
+export const MAX_SECRET_BYTES = 16_384;
+/** Names and values of all secrets of one session, bytes: in base64 they leave 4 KiB of an open message for the command. */
+export const MAX_SESSION_SECRET_BYTES = 20_480;
 /** Largest control message: a list of 500 live sessions fits. */
 export const MAX_CONTROL_MESSAGE = 262_144;
 /** Depth of JSON accepted from a peer: ours needs five levels. */

@@ -4,6 +4,7 @@ import { fromPublicError, type PublicError, type TowlineError } from './errors/t
 import type { JsonObject } from './json.ts';
 import { MAX_CONTROL_MESSAGE, MAX_OPEN_MESSAGE, MAX_STREAM_HEAD } from './limits.ts';
 import { defineMessage, idSchema, protocolNameSchema, textSchema } from './schema.ts';
+import { MAX_SECRET_NAME, MAX_SESSION_SECRETS } from './secret-names.ts';
 
 const jsonObject = z.record(z.string().max(128), z.json()) as unknown as z.ZodType<JsonObject>;
 const position = z.int().min(0);
@@ -47,6 +48,14 @@ export const deviceOpen = defineMessage(
     session: idSchema,
     resume: z.object({ received: position }).optional(),
     body: jsonObject,
+    /**
+     * Variables for the environment of the program, the values in base64url of UTF-8. Only for devices that have
+     * {@link SECRETS_FEATURE}: others would not see them. Read by decodeSecrets(), which checks them.
+     */
+    secrets: z
+      .array(z.object({ name: textSchema(MAX_SECRET_NAME), value: textSchema(MAX_OPEN_MESSAGE) }))
+      .max(MAX_SESSION_SECRETS)
+      .optional(),
   }),
   MAX_OPEN_MESSAGE,
 );

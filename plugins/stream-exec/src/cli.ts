@@ -8,6 +8,7 @@ export const command: StreamCommand = {
   options: [
     { flags: '-i, --stdin', description: 'pass standard input on to the command' },
     { flags: '-t, --tty', description: 'run the command on a terminal; ~. at the beginning of a line leaves it' },
+    { flags: '--secret <name>', description: 'set this secret, NAME or SCOPE/NAME, in the environment there', repeatable: true },
   ],
   run: async (invocation, host) => (await import('./run-command.ts')).runCommand(invocation, host),
 };

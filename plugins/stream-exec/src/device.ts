@@ -21,6 +21,7 @@ export const handler: DeviceHandler<ExecBody> = {
   protocol: EXEC_PROTOCOL,
   body: execBodySchema,
   runsPrograms: true,
+  takesSecrets: true,
   async prepare(body, context) {
     const identity = await resolveIdentity({ runAs: context.runAs, uid: process.geteuid?.() ?? 0, env: process.env });
     await checkShell(identity.account);
@@ -48,8 +49,9 @@ function start(
     principal: context.principal,
     term: tty?.term,
     lang: process.env.LANG,
+    secrets: context.secrets,
   });
-  const words = loginCommand(identity.account, argv as [string, ...string[]]);
+  const words = loginCommand(identity.account, argv as [string, ...string[]], context.secrets);
   if (tty) return openPty({ identity, argv: words, env, cols: tty.cols, rows: tty.rows });
   return startProcess({ identity, argv: words, env, input: stdin });
 }

@@ -1,3 +1,4 @@
+import { secretWordsSchema } from '@towline/protocol';
 import { z } from 'zod';
 
 /** Protocol of the stream. */
@@ -15,7 +16,7 @@ export const terminalSchema = z.strictObject({
   term: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/, 'expected the name of a terminal type'),
 });
 
-/** Body of the open message, the same from the client and to the device. */
+/** Body of the open message to the device. */
 export const execBodySchema = z.strictObject({
   /** The words of the command; the first is the program. */
   argv: z
@@ -29,6 +30,11 @@ export const execBodySchema = z.strictObject({
 });
 /** See {@link execBodySchema}. */
 export type ExecBody = z.infer<typeof execBodySchema>;
+
+/** Body of the open message of a client: what the device is asked, and the secrets that the relay adds to it. */
+export const execRequestSchema = execBodySchema.extend({ secrets: secretWordsSchema.exactOptional() });
+/** See {@link execRequestSchema}. */
+export type ExecRequest = z.infer<typeof execRequestSchema>;
 
 /** Messages of the client while the command runs. */
 export const execControlSchema = z.union([

@@ -1,7 +1,8 @@
 import { definePlugin } from '@towline/contract';
+import { defined } from '@towline/protocol';
 import { z } from 'zod';
 import { commandForAudit } from './command-for-audit.ts';
-import { EXEC_PROTOCOL, type ExecBody, execBodySchema } from './messages.ts';
+import { EXEC_PROTOCOL, type ExecRequest, execRequestSchema } from './messages.ts';
 
 /** Relay half: who may run commands is decided by the role on the device; the audit names the command. */
 export const plugin = definePlugin({
@@ -10,8 +11,12 @@ export const plugin = definePlugin({
   options: z.strictObject({}),
   create: () => ({
     protocol: EXEC_PROTOCOL,
-    body: execBodySchema,
+    body: execRequestSchema,
     right: 'operator',
-    prepare: (body: ExecBody) => ({ body, audit: { command: commandForAudit(body.argv), tty: body.tty !== undefined } }),
+    prepare: ({ secrets, ...body }: ExecRequest) => ({
+      body,
+      audit: { command: commandForAudit(body.argv), tty: body.tty !== undefined },
+      ...defined({ secrets }),
+    }),
   }),
 });

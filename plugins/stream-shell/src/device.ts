@@ -19,6 +19,7 @@ export const handler: DeviceHandler<ShellBody> = {
   protocol: SHELL_PROTOCOL,
   body: shellBodySchema,
   runsPrograms: true,
+  takesSecrets: true,
   async prepare(body, context) {
     const identity = await resolveIdentity({ runAs: context.runAs, uid: process.geteuid?.() ?? 0, env: process.env });
     await checkShell(identity.account);
@@ -41,8 +42,9 @@ function start(
   { context, session }: { context: DeviceContext; session: DeviceSession },
 ): Promise<Pty> {
   const { account } = identity;
-  const env = loginEnvironment({ account, session: session.id, principal: context.principal, term, lang: lang ?? process.env.LANG });
-  return openPty({ identity, argv: loginShell(account), env, cols, rows });
+  const { principal, secrets } = context;
+  const env = loginEnvironment({ account, session: session.id, principal, term, lang: lang ?? process.env.LANG, secrets });
+  return openPty({ identity, argv: loginShell(account, secrets), env, cols, rows });
 }
 
 /** Obeys a message of the client. One that is not known is of a later version and means nothing here. */

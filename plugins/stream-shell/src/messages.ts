@@ -1,3 +1,4 @@
+import { secretWordsSchema } from '@towline/protocol';
 import { z } from 'zod';
 
 /** Protocol of the stream. */
@@ -8,7 +9,7 @@ const side = z.int().min(1).max(10_000);
 /** These become part of an environment, and of file names in terminfo and the locales: no slash. */
 const plainName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/, 'expected a plain name');
 
-/** Body of the open message, the same from the client and to the device. */
+/** Body of the open message to the device. */
 export const shellBodySchema = z.strictObject({
   cols: side,
   rows: side,
@@ -19,6 +20,11 @@ export const shellBodySchema = z.strictObject({
 });
 /** See {@link shellBodySchema}. */
 export type ShellBody = z.infer<typeof shellBodySchema>;
+
+/** Body of the open message of a client: what the device is asked, and the secrets that the relay adds to it. */
+export const shellRequestSchema = shellBodySchema.extend({ secrets: secretWordsSchema.exactOptional() });
+/** See {@link shellRequestSchema}. */
+export type ShellRequest = z.infer<typeof shellRequestSchema>;
 
 /** Messages of the client while the shell runs. `signal` is for a client whose terminal passes no keys on. */
 export const shellControlSchema = z.union([

@@ -1,6 +1,7 @@
 import { definePlugin } from '@towline/contract';
+import { defined } from '@towline/protocol';
 import { z } from 'zod';
-import { SHELL_PROTOCOL, type ShellBody, shellBodySchema } from './messages.ts';
+import { SHELL_PROTOCOL, type ShellRequest, shellRequestSchema } from './messages.ts';
 
 /** Relay half: who may open a shell is decided by the role on the device. What is typed is not recorded. */
 export const plugin = definePlugin({
@@ -9,8 +10,8 @@ export const plugin = definePlugin({
   options: z.strictObject({}),
   create: () => ({
     protocol: SHELL_PROTOCOL,
-    body: shellBodySchema,
+    body: shellRequestSchema,
     right: 'operator',
-    prepare: (body: ShellBody) => ({ body, audit: { term: body.term } }),
+    prepare: ({ secrets, ...body }: ShellRequest) => ({ body, audit: { term: body.term }, ...defined({ secrets }) }),
   }),
 });

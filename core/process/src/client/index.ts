@@ -4,3 +4,4 @@ export * from './escape-sequence.ts';
 export * from './exit-code.ts';
 export * from './local-terminal.ts';
 export * from './report-failure.ts';
+export * from './secret-option.ts';

@@ -202,6 +202,13 @@ export const ERRORS = {
     text: 'The device did not prove that it holds its private key.',
     hint: 'Restore device.json, or remove the device and enrol it again.',
   },
+  device_outdated: {
+    status: 409,
+    wire: 50,
+    exit: 1,
+    text: 'The runtime on the device is of a version that cannot do this.',
+    hint: 'Update it there and start it again.',
+  },
 
   // Links, streams and sessions
   protocol_error: {
