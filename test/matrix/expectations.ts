@@ -8,7 +8,7 @@ import { emailOf, PRINCIPAL_NAMES, type PrincipalName, rowOf } from './principal
 export type Whose = 'own' | 'org' | 'lent' | 'foreign' | 'absent' | 'deleted';
 
 /** What the first parameter of a path names. */
-export type ObjectKind = 'device' | 'session' | 'registration' | 'org' | 'key' | 'user';
+export type ObjectKind = 'device' | 'session' | 'registration' | 'org' | 'key' | 'user' | 'scope';
 
 /** Which classes there are of each kind of object. */
 export const CLASSES: Readonly<Record<ObjectKind, readonly Whose[]>> = Object.freeze({
@@ -18,6 +18,7 @@ export const CLASSES: Readonly<Record<ObjectKind, readonly Whose[]>> = Object.fr
   org: ['org', 'foreign', 'absent', 'deleted'],
   key: ['own', 'org', 'foreign', 'absent'],
   user: ['own', 'foreign', 'absent'],
+  scope: ['own', 'org', 'foreign', 'absent'],
 });
 
 /** What somebody is to an object: by the scope that owns it, by a share of it, or nothing. */
@@ -41,15 +42,17 @@ export interface RouteRow {
   readonly body?: (principal: PrincipalName, whose: Whose | null) => unknown;
   /**
    * What a call that succeeds needs, so that the next one finds the same world: `fresh`: an object of its own; `share`, `member`: the guest
-   * has a share of the device, or is a member.
+   * has a share of the device, or is a member; `secret`: the scope has the secret that `second` names.
    */
-  readonly first?: 'fresh' | 'share' | 'member';
+  readonly first?: 'fresh' | 'share' | 'member' | 'secret';
 }
 
 const NO = '403 forbidden';
 const HIDDEN = '404 not_found';
 /** A person who gets a share or a membership, and has nothing else. */
 export const GUEST = 'guest@key.example';
+/** A secret that every scope of the world has. */
+export const SECRET = 'MATRIX_SECRET';
 let made = 0;
 
 /** Who sees the device may do it. */
@@ -224,6 +227,24 @@ export const ROUTES: Readonly<Record<string, RouteRow>> = Object.freeze({
     answers: toAdminsAlone('204'),
     but: { ...NOT_BY_LIMITED_KEYS, 'key of an org admin for exec': { own: NO, org: HIDDEN } },
     first: 'fresh',
+  },
+
+  'GET /v1/secrets': { takes: 'user', answers: '200' },
+  'PUT /v1/secrets/{scope}/{name}': {
+    takes: 'user',
+    object: 'scope',
+    answers: toAdmins('200'),
+    but: NOT_BY_LIMITED_KEYS,
+    second: SECRET,
+    body: () => ({ value: 'of the matrix' }),
+  },
+  'DELETE /v1/secrets/{scope}/{name}': {
+    takes: 'user',
+    object: 'scope',
+    answers: toAdmins('204'),
+    but: NOT_BY_LIMITED_KEYS,
+    second: SECRET,
+    first: 'secret',
   },
 
   'GET /v1/users': {

@@ -12,6 +12,7 @@ import {
   type ObjectKind,
   ROUTES,
   type RouteRow,
+  SECRET,
   STREAMS,
   type Standing,
   type StreamRow,
@@ -90,6 +91,7 @@ async function prepare({ first, object }: RouteRow, { principal, whose }: Cell):
   if (first === 'fresh') return world.fresh(object, whose, principal);
   const id = world.idOf(object, whose, principal)!;
   if (first === 'share') bodyOf(await world.call('platform admin', 'PUT', `/v1/devices/${id}/access/user:${GUEST}`, { role: 'viewer' }));
+  if (first === 'secret') bodyOf(await world.call('platform admin', 'PUT', `/v1/secrets/${id}/${SECRET}`, { value: 'before' }));
   if (first === 'member') bodyOf(await world.call('platform admin', 'PUT', `/v1/orgs/${id}/members/${GUEST}`, { role: 'viewer' }));
   return id;
 }
@@ -309,6 +311,56 @@ describe('a list', () => {
   });
 });
 
+describe('the names of secrets', () => {
+  it.each(USERS)('are listed for %s of the scopes that are held, in whatever role', async (principal) => {
+    for (const whose of CLASSES.scope) {
+      const scope = world.idOf('scope', whose, principal);
+      if (scope === undefined || whose === 'absent') continue;
+      bodyOf(await world.call('platform admin', 'PUT', `/v1/secrets/${scope}/${SECRET}`, { value: 'listed' }));
+      const { items } = bodyOf<{ items: { scope: string; name: string }[] }>(
+        await world.call(principal, 'GET', `/v1/secrets?scope=${scope}&limit=500`),
+      );
+      const due = standingOf(principal, 'scope', whose) === 'none' ? [] : [{ scope, name: SECRET }];
+      expect(
+        items.map((each) => ({ scope: each.scope, name: each.name })),
+        whose,
+      ).toEqual(due);
+    }
+  });
+});
+
+describe('a secret of the owner of a device', () => {
+  const ownerOf = (whose: Whose, principal: PrincipalName) =>
+    whose === 'lent' ? world.lender : world.idOf('scope', whose === 'deleted' ? 'absent' : whose, principal);
+  const MAY_OPEN: readonly Standing[] = ['platform', 'admin', 'operator', 'share admin', 'share operator'];
+
+  function dueOfSecret(principal: PrincipalName, whose: Whose): string {
+    const standing = standingOf(principal, 'device', whose);
+    if (standing === 'none') return 'not_found';
+    if (!MAY_OPEN.includes(standing)) return 'forbidden';
+    // Neither a share of the device nor a key for it gives anything of what its owner has besides.
+    return standing.startsWith('share') || rowOf(principal).limit === 'own device' ? 'not_found' : 'accepted';
+  }
+
+  it.each(USERS)('is given to sessions of %s where it should, and otherwise answered as one that does not exist', async (principal) => {
+    await using link = await linkAs(world.relay, world.credentials.get(principal)!.sent!);
+    const answers: Record<string, string> = {};
+    const expected: Record<string, string> = {};
+    for (const whose of CLASSES.device) {
+      const [id, scope] = [world.idOf('device', whose, principal), ownerOf(whose, principal)];
+      if (id === undefined || scope === undefined) continue;
+      if (whose !== 'absent') bodyOf(await world.call('platform admin', 'PUT', `/v1/secrets/${scope}/${SECRET}`, { value: 'given' }));
+      const open = (name: string) =>
+        link.open(id, { protocol: '/exec/1', body: { argv: ['true'], stdin: false, secrets: [`${scope}/${name}`] } });
+      const { answer, whole } = await open(SECRET);
+      answers[whose] = answer;
+      expected[whose] = dueOfSecret(principal, whose);
+      if (answer === 'not_found') expect(whole.replaceAll(SECRET, 'X_SECRET'), whose).toBe((await open('X_SECRET')).whole);
+    }
+    expect(answers).toEqual(expected);
+  });
+});
+
 describe('a name inside a request', () => {
   const strip = (answer: ApiAnswer, name: string) => JSON.stringify({ status: answer.status, body: answer.body }).replaceAll(name, 'NAME');
   /** Requests in which somebody names an organisation: that of others and one that does not exist must look the same. */
@@ -318,6 +370,8 @@ describe('a name inside a request', () => {
     'as the scope of a key': (org) => ['POST', '/v1/keys', { scopes: [{ scope: `org:${org}`, role: 'viewer' }] }],
     'as a new organisation': (org) => ['POST', '/v1/orgs', { id: org }],
     'as a filter of devices': (org) => ['GET', `/v1/devices?scope=org:${org}`],
+    'as a filter of secrets': (org) => ['GET', `/v1/secrets?scope=org:${org}`],
+    'as the scope of a secret': (org) => ['DELETE', `/v1/secrets/org:${org}/${SECRET}`],
     'as a device by its name': (org) => ['GET', `/v1/devices/${org}-pi`],
   };
 

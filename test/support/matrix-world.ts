@@ -1,4 +1,4 @@
-import { createId } from '@towline/protocol';
+import { createId, SECRETS_FEATURE } from '@towline/protocol';
 import { GUEST, type ObjectKind, STREAMS, type Whose } from '../matrix/expectations.ts';
 import { emailOf, type OrgName, PRINCIPAL_NAMES, type PrincipalName, rowOf, SHARES, type ShareRow } from '../matrix/principals.ts';
 import {
@@ -27,6 +27,7 @@ const ABSENT: Readonly<Record<ObjectKind, string>> = Object.freeze({
   org: 'glohex',
   key: '0123456789abcdef',
   user: `local|${'x'.repeat(12)}@key.example`,
+  scope: 'org:glohex',
 });
 
 /** Everything that access is tried on. */
@@ -38,6 +39,8 @@ export interface MatrixWorld extends MatrixSystem {
   fresh(kind: ObjectKind, whose: Whose, principal: PrincipalName): Promise<string>;
   /** A second device of the owner of the key for one device. */
   readonly secondDevice: string;
+  /** The scope that owns the device that is lent. */
+  readonly lender: string;
   /** Calls the API as somebody. */
   call(principal: PrincipalName, method: string, path: string, body?: unknown): Promise<ApiAnswer>;
 }
@@ -68,6 +71,7 @@ class World implements MatrixWorld {
   readonly relay;
   readonly provider;
   readonly api;
+  readonly lender = LENDER;
   readonly #matrix: MatrixSystem;
   readonly #ids = new Map<string, string>();
   readonly #open: AsyncDisposable[] = [];
@@ -103,6 +107,7 @@ class World implements MatrixWorld {
 
   idOf(kind: ObjectKind, whose: Whose, principal: PrincipalName): string | undefined {
     if (whose === 'absent') return ABSENT[kind];
+    if (kind === 'scope') return scopeOf(whose, principal) ?? undefined;
     return this.#ids.get(`${kind} ${whose === 'own' ? `own ${principal}` : whose}`);
   }
 
@@ -192,7 +197,7 @@ class World implements MatrixWorld {
     this.#adminLink = await linkAs(this.relay, { header: 'X-API-Key', value: this.relay.adminKey });
     this.#open.push(this.#adminLink);
     for (const [whose, { apiKey, identity }] of this.#devices) {
-      this.#open.push(await linkDevice(this.relay, apiKey, { identity }));
+      this.#open.push(await linkDevice(this.relay, apiKey, { identity, features: [SECRETS_FEATURE] }));
       const place = ['org', 'lent', 'foreign', 'second'].includes(whose) ? whose : `own ${whose}`;
       this.#ids.set(`session ${place}`, await this.#openSession(identity.id));
     }

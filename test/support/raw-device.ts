@@ -112,6 +112,8 @@ export interface Proof {
   readonly nonce?: string;
   readonly instance?: string;
   readonly signedInstance?: string;
+  /** What it says it can do; nothing, unless told. */
+  readonly features?: readonly string[];
 }
 
 /** A device's link after its proof was sent. */
@@ -173,6 +175,7 @@ function prove(challenge: Challenge, proof: Proof): DeviceToRelay {
     version: FACTS.version,
     serves: ['/exec/1', '/shell/1'],
     sessions: [],
+    ...(proof.features === undefined ? {} : { features: [...proof.features] }),
   };
 }
 

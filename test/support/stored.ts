@@ -31,6 +31,13 @@ export function forgetEncryption(dataDir: string): void {
   rmSync(join(dataDir, 'encryption.done'));
 }
 
+/** Changes the end of what a secret is encrypted as, as a failing disk would have. */
+export function damageSecret(dataDir: string, name: string): void {
+  const statement = "UPDATE secret SET sealed = substr(sealed, 1, length(sealed) - 8) || 'AAAAAAAA' WHERE name = ?";
+  const changes = inDatabase(dataDir, (database) => database.prepare(statement).run(name).changes);
+  if (changes !== 1) throw new Error(`the database has no secret ${name}`);
+}
+
 function inDatabase<Result>(dataDir: string, work: (database: Database) => Result): Result {
   const database = new SQLite(join(dataDir, 'towline.db'), { fileMustExist: true });
   try {

@@ -122,6 +122,19 @@ export interface CreatedKeyView {
   readonly key: string;
 }
 
+/**
+ * A secret, without its value, which nobody is told. GET /v1/secrets (`?scope=`: of that one alone); PUT (`{ "value" }`),
+ * DELETE /v1/secrets/:scope/:name
+ */
+export interface SecretView {
+  readonly scope: string;
+  readonly name: string;
+  readonly created_at: string;
+  readonly created_by: string;
+  readonly updated_at: string;
+  readonly updated_by: string;
+}
+
 /** Who may reach a device. GET /v1/devices/:id/access; PUT (`{ "role", "streams"?, "until"? }`), DELETE /v1/devices/:id/access/:scope */
 export interface AccessView {
   readonly owner: string;

@@ -22,6 +22,7 @@ function linkWith(instance: string, streams = 1): DeviceLink & { streams: number
     instance,
     hostname: 'pi',
     serves: [],
+    features: [],
     nonce: '',
     ready: true,
     line: { begunAt: 0, keyIds: new Set<string>() },

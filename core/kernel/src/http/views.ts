@@ -18,6 +18,8 @@ import type {
   Registration,
   RegistrationView,
   Role,
+  Secret,
+  SecretView,
   SessionView,
   Share,
   ShareView,
@@ -137,6 +139,11 @@ export function keyView(key: ApiKey, now: UnixMs): KeyView {
     expires_at: timeOrNull(key.expiresAt),
     last_used_at: timeOrNull(key.lastUsedAt),
   };
+}
+
+/** A secret, by all but what it is about. */
+export function secretView({ scope, name, createdAt, createdBy, updatedAt, updatedBy }: Secret): SecretView {
+  return { scope, name, created_at: time(createdAt), created_by: createdBy, updated_at: time(updatedAt), updated_by: updatedBy };
 }
 
 function keyState({ revokedAt, expiresAt }: ApiKey, now: UnixMs): KeyView['state'] {

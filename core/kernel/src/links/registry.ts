@@ -26,6 +26,8 @@ export interface DeviceLink {
   readonly hostname: string;
   /** Protocols the device said it serves. */
   readonly serves: readonly string[];
+  /** What it said it can do that earlier versions could not. */
+  readonly features: readonly string[];
   /** Nonce of this link, which grants name. */
   readonly nonce: string;
   /** False until the device was welcomed: it knows neither the relay's time nor its grant keys before. */

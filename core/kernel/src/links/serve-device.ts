@@ -153,6 +153,7 @@ function createDeviceLink(
     instance: proof.instance,
     hostname: proof.hostname,
     serves: proof.serves,
+    features: proof.features ?? [],
     nonce,
     ready: false,
     line: { begunAt: since, keyIds: new Set([keyId]) },

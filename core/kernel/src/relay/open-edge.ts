@@ -12,6 +12,7 @@ import { deviceRoutes } from '../http/routes/devices.ts';
 import { keyRoutes } from '../http/routes/keys.ts';
 import { organisationRoutes } from '../http/routes/organisations.ts';
 import { registrationRoutes } from '../http/routes/registrations.ts';
+import { secretRoutes } from '../http/routes/secrets.ts';
 import { sessionRoutes } from '../http/routes/sessions.ts';
 import { sharingRoutes } from '../http/routes/sharing.ts';
 import { tokenRoutes } from '../http/routes/token.ts';
@@ -26,6 +27,7 @@ import type { RevocationWatch } from '../links/revocation-watch.ts';
 import { serveClient } from '../links/serve-client.ts';
 import { type AcceptedLink, serveDevice } from '../links/serve-device.ts';
 import type { RelayMetrics } from '../metrics/relay-metrics.ts';
+import type { KeyRing } from '../secrets/key-ring.ts';
 import { serveOpening } from '../sessions/gateway.ts';
 import type { StreamHandlers } from '../sessions/judge-again.ts';
 import type { SessionLedger } from '../sessions/ledger.ts';
@@ -40,6 +42,8 @@ export interface EdgeParts {
   readonly audit: (event: AuditEvent) => Promise<void>;
   readonly relayId: string;
   readonly grants: GrantRingHolder;
+  /** What secrets in the store are encrypted with. */
+  readonly keys: KeyRing;
   readonly registry: DeviceRegistry;
   readonly clients: ClientRegistry;
   readonly ledger: SessionLedger;
@@ -90,6 +94,7 @@ export async function openEdge(parts: EdgeParts): Promise<Edge> {
   userRoutes(app, changing);
   organisationRoutes(app, changing);
   keyRoutes(app, changing);
+  secretRoutes(app, changing);
   tokenRoutes(app, { ...changing, providers });
   sessionRoutes(app, { store, registry, audit: parts.audit, joined, clock: parts.clock });
   auditRoutes(app, { store, clock: parts.clock });
@@ -98,11 +103,12 @@ export async function openEdge(parts: EdgeParts): Promise<Edge> {
 }
 
 function linkServing(parts: EdgeParts, { authenticator, onRefused }: { authenticator: Authenticator; onRefused: RefusedCredentials }) {
-  const { plugins, registry, clients, ledger, joined, access, handlers, settling, audit, clock, log, relayId, grants, config } = parts;
+  const { plugins, registry, clients, ledger, joined, access, handlers, settling, audit, clock, log, relayId, grants, keys, config } =
+    parts;
   const { store } = plugins;
   const judging = { store, settling, handlers, joined, log };
   const gateway = {
-    ...{ ...judging, registry, ledger, audit, access, clock, limits: config.sessions, guard: createOpeningGuard() },
+    ...{ ...judging, registry, ledger, audit, access, keys, clock, limits: config.sessions, guard: createOpeningGuard() },
     grants: () => grants.ring,
   };
   const reported = createReportedSessions(judging);

@@ -124,6 +124,7 @@ async function start(settings: RelaySettings, disposal: DisposalStack): Promise<
     audit,
     relayId,
     grants,
+    keys,
     registry,
     clients,
     ledger,

@@ -13,6 +13,9 @@ import { openOnDevice, readAnswer } from './open-on-device.ts';
 /** Reasons after which a device does not come back to report. */
 const NO_ACCESS: ReadonlySet<string> = new Set(['device_removed', 'key_revoked']);
 
+/** What only the operator of the relay can mend. */
+const UNREADABLE_SECRET: ReadonlySet<string> = new Set(['secret_key_missing', 'secret_key_wrong', 'secret_damaged']);
+
 /** What the gateway works with. */
 export interface GatewayParts extends JudgeParts {
   readonly ledger: SessionLedger;
@@ -43,6 +46,8 @@ export async function serveOpening(parts: GatewayParts, stream: ByteStream, open
     // What a device refused with is its own affair, and not a fault of this relay.
     if (error.code === 'internal' && error.cause !== undefined)
       parts.log.error('an opening failed', { error: error.cause ?? error, detail: error.detail });
+    if (UNREADABLE_SECRET.has(error.code))
+      parts.log.error('a secret could not be given to a session', { code: error.code, reason: error.message });
     answer(stream, refuse(error));
     stream.end();
     stream.resume();

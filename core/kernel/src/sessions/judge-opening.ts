@@ -5,20 +5,24 @@ import {
   type Device,
   type OpenSession,
   type Principal,
+  type Secret,
   type Store,
   TowlineError,
   toTowlineError,
 } from '@towline/contract';
-import { type ClientOpen, clientOpen, type JsonObject, type SessionId } from '@towline/protocol';
+import { type ClientOpen, clientOpen, encodeSecrets, type JsonObject, type SessionId } from '@towline/protocol';
 import { actorOf } from '../access/actor.ts';
 import { requireStream } from '../access/roles.ts';
 import { type SettleParts, settle } from '../access/settle.ts';
 import type { LinkCredential } from '../links/link-credential.ts';
 import type { DeviceRegistry } from '../links/registry.ts';
 import { maskApiKeys } from '../redaction.ts';
+import { findSecrets, openSecrets, type SecretRequest, secretLabel } from '../secrets/find-secrets.ts';
+import type { KeyRing } from '../secrets/key-ring.ts';
 import { findVisibleDevice } from '../sharing/find-visible.ts';
 import { checkBody } from './check-body.ts';
 import type { StreamHandlers } from './judge-again.ts';
+import { requireDeviceLink } from './open-on-device.ts';
 import type { OpeningGuard } from './opening-guard.ts';
 
 /** What judging works with. */
@@ -29,6 +33,8 @@ export interface JudgeParts {
   readonly settling: SettleParts;
   readonly handlers: StreamHandlers;
   readonly guard: OpeningGuard;
+  /** Opens the secrets that sessions ask for. */
+  readonly keys: KeyRing;
   readonly clock: Clock;
 }
 
@@ -46,6 +52,8 @@ export interface JudgedOpening {
   readonly device: Device;
   /** What the device is asked. */
   readonly body: JsonObject;
+  /** Secrets that it is given, encrypted until the turn in which they are sent. */
+  readonly secrets: readonly Secret[];
   readonly session: OpenSession;
 }
 
@@ -70,7 +78,8 @@ interface Judging {
   readonly seen: { device: Device | null };
 }
 
-async function judge({ store, registry, handlers, settling, clock }: JudgeParts, { open, opener, seen }: Judging): Promise<JudgedOpening> {
+async function judge(parts: JudgeParts, { open, opener, seen }: Judging): Promise<JudgedOpening> {
+  const { store, handlers, settling, clock } = parts;
   const principal = await settle(settling, opener.credential.claimed);
   const found = handlers.get(open.protocol);
   if (found === undefined) throw new TowlineError('stream_not_offered');
@@ -80,7 +89,8 @@ async function judge({ store, registry, handlers, settling, clock }: JudgeParts,
   requireStream(principal, device, { stream: found.name, role: found.handler.right, now: clock.now() });
   if (open.resume !== undefined) throw new TowlineError('not_found', 'The session is not known any more.');
   const prepared = found.handler.prepare(await checkBody(found.handler.body, open.body), { principal, device });
-  if (registry.get(device.id) === null) throw new TowlineError('device_offline', `The device ${device.name} is offline.`);
+  const secrets = await secretsFor(parts, { principal, device, words: prepared.secrets ?? [] });
+  const detail = { ...prepared.audit, ...(secrets.length === 0 ? {} : { secrets: secrets.map(secretLabel) }) };
   const session: OpenSession = {
     id: open.session as SessionId,
     deviceId: device.id,
@@ -91,9 +101,17 @@ async function judge({ store, registry, handlers, settling, clock }: JudgeParts,
     address: opener.address,
     openedAt: clock.now(),
     // A key that somebody pasted into a command must not stay in the books.
-    detail: JSON.parse(maskApiKeys(JSON.stringify(prepared.audit))) as JsonObject,
+    detail: JSON.parse(maskApiKeys(JSON.stringify(detail))) as JsonObject,
   };
-  return { open, principal, device, body: prepared.body, session };
+  return { open, principal, device, body: prepared.body, secrets, session };
+}
+
+/** That they can be given is seen before the session is in the books; what was opened for that is not kept. */
+async function secretsFor({ store, registry, keys }: JudgeParts, request: SecretRequest & Pick<JudgedOpening, 'device'>) {
+  requireDeviceLink(registry, request.device, request.words.length > 0);
+  const secrets = await findSecrets(store, request);
+  encodeSecrets(openSecrets(keys, secrets));
+  return secrets;
 }
 
 async function recordRefusal(
