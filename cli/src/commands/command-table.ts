@@ -55,6 +55,12 @@ export const COMMANDS: readonly CommandEntry[] = Object.freeze([
     load: async (program: Program) => (await import('./keys.ts')).keysCommand(program),
   },
   {
+    name: 'secrets',
+    usage: 'secrets set|list|remove',
+    summary: 'secrets for the environment of what runs on devices',
+    load: async (program: Program) => (await import('./secrets.ts')).secretsCommand(program),
+  },
+  {
     name: 'audit',
     usage: 'audit',
     summary: 'show who did what, newest first',

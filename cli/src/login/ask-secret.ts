@@ -9,14 +9,21 @@ const CTRL_D = '\u0004';
 const BACKSPACES: ReadonlySet<string> = new Set(['\b', '\u007f']);
 const LINE_ENDS: ReadonlySet<string> = new Set(['\r', '\n']);
 
-/** Asks for a secret on the terminal without showing what is typed. @throws TowlineError `cancelled` on Ctrl-C. */
-export async function askSecret(host: Pick<Host, 'stdin' | 'stderr' | 'signal'>, question: string): Promise<string> {
+/**
+ * Asks for a secret on the terminal without showing what is typed; what comes after `longest` characters is dropped.
+ * @throws TowlineError `cancelled` on Ctrl-C.
+ */
+export async function askSecret(
+  host: Pick<Host, 'stdin' | 'stderr' | 'signal'>,
+  question: string,
+  longest: number = LONGEST,
+): Promise<string> {
   const { stdin, stderr, signal } = host;
   // Before the question: whoever answers at once, as by pasting, must not find a terminal that still shows it.
   stdin.setRawMode?.(true);
   try {
     stderr.write(question);
-    return await readLine(stdin, signal);
+    return await readLine(stdin, signal, longest);
   } finally {
     stdin.setRawMode?.(false);
     stdin.pause();
@@ -28,14 +35,14 @@ export async function askSecret(host: Pick<Host, 'stdin' | 'stderr' | 'signal'>,
 export async function askLine({ stdin, stderr, signal }: Pick<Host, 'stdin' | 'stderr' | 'signal'>, question: string): Promise<string> {
   stderr.write(question);
   try {
-    return await readLine(stdin, signal);
+    return await readLine(stdin, signal, LONGEST);
   } finally {
     stdin.pause();
   }
 }
 
-function readLine(stdin: Host['stdin'], signal: AbortSignal): Promise<string> {
-  let typed: string[] = [];
+function readLine(stdin: Host['stdin'], signal: AbortSignal, longest: number): Promise<string> {
+  const typed: string[] = [];
   const decoder = new StringDecoder('utf8');
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void) => {
@@ -50,7 +57,8 @@ function readLine(stdin: Host['stdin'], signal: AbortSignal): Promise<string> {
       for (const char of decoder.write(chunk)) {
         if (char === CTRL_C) return finish(() => reject(new TowlineError('cancelled')));
         if (LINE_ENDS.has(char) || char === CTRL_D) return end();
-        typed = BACKSPACES.has(char) ? typed.slice(0, -1) : [...typed, char].slice(0, LONGEST);
+        if (BACKSPACES.has(char)) typed.pop();
+        else if (typed.length < longest) typed.push(char);
       }
     };
     signal.addEventListener('abort', abort, { once: true });

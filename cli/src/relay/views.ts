@@ -121,6 +121,16 @@ export const KEY: Shape = {
 /** CreatedKeyView. */
 export const CREATED_KEY: Shape = { id: 'text', key: 'text' };
 
+/** SecretView. */
+export const SECRET: Shape = {
+  scope: 'text',
+  name: 'text',
+  created_at: 'text',
+  created_by: 'text',
+  updated_at: 'text',
+  updated_by: 'text',
+};
+
 const SHARE: Shape = {
   scope: 'text',
   role: 'text',
