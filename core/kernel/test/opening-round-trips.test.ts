@@ -8,6 +8,7 @@ import { createAuthenticator } from '../src/access/authenticate.ts';
 import { createAuditPipeline } from '../src/audit/index.ts';
 import { createLinkCredential } from '../src/links/link-credential.ts';
 import { createDeviceRegistry, type DeviceLink } from '../src/links/registry.ts';
+import { createKeyRing } from '../src/secrets/key-ring.ts';
 import type { StreamHandlers } from '../src/sessions/judge-again.ts';
 import { type JudgeParts, judgeOpening } from '../src/sessions/judge-opening.ts';
 import { createSessionLedger } from '../src/sessions/ledger.ts';
@@ -124,6 +125,7 @@ async function open(
     settling: { store, admins: new Set(), clock },
     handlers: new Map([['/exec/1', { name: 'exec', handler: exec.create({}, {} as never) as StreamHandler }]]) satisfies StreamHandlers,
     guard: createOpeningGuard(),
+    keys: createKeyRing([{ bytes: Buffer.alloc(32, 1) }]),
     clock,
   };
   const ledger = createSessionLedger({ store, announce: (event) => pipeline.write(event), audit: parts.audit, clock, log });
