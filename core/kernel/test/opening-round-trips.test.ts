@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import type { ByteStream, Device, Link, OpenSession, Principal, Role, Store, StreamHandler } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
-import { clientOpen, createApiKeyText, createId, type OrgId, type Scope, type SessionId } from '@towline/protocol';
+import { clientOpen, createApiKeyText, createId, type OrgId, type Scope, SECRETS_FEATURE, type SessionId } from '@towline/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugin as apikey } from '../../../plugins/auth-apikey/src/index.ts';
 import { plugin as exec } from '../../../plugins/stream-exec/src/relay.ts';
@@ -9,6 +10,7 @@ import { createAuditPipeline } from '../src/audit/index.ts';
 import { createLinkCredential } from '../src/links/link-credential.ts';
 import { createDeviceRegistry, type DeviceLink } from '../src/links/registry.ts';
 import { createKeyRing } from '../src/secrets/key-ring.ts';
+import { sealSecret } from '../src/secrets/user-secrets.ts';
 import type { StreamHandlers } from '../src/sessions/judge-again.ts';
 import { type JudgeParts, judgeOpening } from '../src/sessions/judge-opening.ts';
 import { createSessionLedger } from '../src/sessions/ledger.ts';
@@ -20,6 +22,7 @@ const ACME = 'acme' as OrgId;
 const NOTICE = { at: 1, code: 'x', message: 'x' };
 const signal = AbortSignal.timeout(60_000);
 const log = createKeptLog();
+const keys = createKeyRing([{ bytes: randomBytes(32) }]);
 
 let here: StoreHere;
 let mine: Device;
@@ -111,10 +114,13 @@ async function keyOf(more: object): Promise<Principal> {
 async function open(
   principal: Principal,
   named: string,
+  secrets: readonly string[] = [],
 ): Promise<{ judging: string[][]; noting: string[][]; session: OpenSession | null }> {
   const { store, trips, forget } = counted(here.store);
   const registry = createDeviceRegistry();
-  for (const device of [mine, acmes, shared]) registry.replace({ device, ready: true, link: {} as Link } as DeviceLink, false);
+  for (const device of [mine, acmes, shared]) {
+    registry.replace({ device, ready: true, link: {} as Link, features: [SECRETS_FEATURE] as readonly string[] } as DeviceLink, false);
+  }
   await using pipeline = createAuditPipeline({ store: store.audit, sinks: [], clock, log });
   // The pipeline looks for the end of the trail once, when it has its first record.
   await pipeline.note({ at: 1, action: 'first', actor: { kind: 'nobody', id: '-', label: '-' }, outcome: 'ok' });
@@ -125,11 +131,11 @@ async function open(
     settling: { store, admins: new Set(), clock },
     handlers: new Map([['/exec/1', { name: 'exec', handler: exec.create({}, {} as never) as StreamHandler }]]) satisfies StreamHandlers,
     guard: createOpeningGuard(),
-    keys: createKeyRing([{ bytes: Buffer.alloc(32, 1) }]),
+    keys,
     clock,
   };
   const ledger = createSessionLedger({ store, announce: (event) => pipeline.write(event), audit: parts.audit, clock, log });
-  const stdin = { argv: ['true'], stdin: true };
+  const stdin = { argv: ['true'], stdin: true, ...(secrets.length === 0 ? {} : { secrets: [...secrets] }) };
   const head = clientOpen.encode({ device: named, session: createId<SessionId>(), protocol: '/exec/1', body: stdin });
   forget();
   const opener = { credential: createLinkCredential(principal), address: '127.0.0.1' };
@@ -174,6 +180,19 @@ describe.each(Object.entries(PRINCIPALS))('an exec for %s', (_, { who, device })
     expect(session?.deviceId).toBe(device().id);
     expect(judging).toEqual([['standing'], ['devices.list', 'devices.list']]);
   });
+});
+
+it('secrets cost one round trip more, however many there are and wherever they are found', async () => {
+  const at = { createdAt: 1, createdBy: 'test', updatedAt: 1, updatedBy: 'test', revision: 1 };
+  const places = [
+    { scope: 'user:amy@example.com' as Scope, name: 'OWN' },
+    { scope: 'org:acme' as Scope, name: 'OF_OWNER' },
+  ];
+  for (const place of places) await here.store.secrets.insert({ ...place, ...sealSecret(keys, place, 'value'), ...at });
+  const amy = await logIn({ authorization: 'Bearer amy@example.com' });
+  const { judging, session } = await open(amy, acmes.id, ['OWN', 'OF_OWNER']);
+  expect(session?.detail).toMatchObject({ secrets: ['user:amy@example.com/OWN', 'org:acme/OF_OWNER'] });
+  expect(judging).toEqual([['standing'], ['devices.get'], Array(4).fill('secrets.get')]);
 });
 
 it('a device that is not there, or hidden, costs no more by name than one that is', async () => {
