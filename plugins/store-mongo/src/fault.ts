@@ -1,0 +1,68 @@
+import { TowlineError } from '@towline/protocol';
+
+const DUPLICATE_KEY = 11_000;
+
+/** Whether the server refused something with that number. By the number alone: the driver is loaded only by a relay that uses it. */
+export function isRefusal(error: unknown, code: number): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+/** Whether a write was refused because another document has that id or unique value. */
+export function isDuplicate(error: unknown): boolean {
+  return isRefusal(error, DUPLICATE_KEY);
+}
+
+/** Inserts; false when the id exists. */
+export async function isInserted(insertion: Promise<unknown>): Promise<boolean> {
+  try {
+    await insertion;
+    return true;
+  } catch (error) {
+    if (isDuplicate(error)) return false;
+    throw error;
+  }
+}
+
+/** What is no error of ours came from the database or the way there: `store_failed` with the detail. */
+export function toStoreError(error: unknown): TowlineError {
+  if (error instanceof TowlineError) return error;
+  return new TowlineError('store_failed', undefined, { detail: describe(error), cause: error });
+}
+
+/** The methods of a repository with failures as {@link toStoreError} words them. `check` runs before each, and throws where none may run. */
+export function guarded<Repository extends object>(repository: Repository, check: () => void): Repository {
+  const methods = Object.entries(repository).map(([name, method]) => [
+    name,
+    async (...args: readonly unknown[]) => {
+      try {
+        check();
+        checkArguments(name, args);
+        return await method(...args);
+      } catch (error) {
+        throw toStoreError(error);
+      }
+    },
+  ]);
+  return Object.fromEntries(methods) as Repository;
+}
+
+/** Methods that take a whole object first, which is only ever stored. */
+const TAKE_OBJECTS = new Set(['insert', 'note', 'setMember', 'append']);
+/** Methods that take a filter first, with a value or a list of values for each name. */
+const TAKE_FILTERS = new Set(['list', 'listPending', 'countPending', 'standing']);
+
+/** What is looked for is text, a number or a list of texts: an object there would be read as an operator by the database. */
+function checkArguments(name: string, [first]: readonly unknown[]): void {
+  if (TAKE_OBJECTS.has(name)) return;
+  const isFilter = TAKE_FILTERS.has(name) && typeof first === 'object' && first !== null;
+  const values = isFilter ? Object.values(first).flat() : [first];
+  if (values.some((value) => typeof value === 'object' && value !== null))
+    throw new TowlineError('store_failed', undefined, { detail: `${name}: an object where a value belongs` });
+}
+
+/** Of a refused document the driver's error carries the content too: only name, code and text are told. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && error.code !== undefined ? ` ${String(error.code)}` : '';
+  return `${error.name}${code}: ${error.message}`;
+}

@@ -1,0 +1,2 @@
+export { MongoStore } from './mongo-store.ts';
+export { plugin } from './plugin.ts';

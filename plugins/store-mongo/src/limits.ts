@@ -1,0 +1,24 @@
+/** Largest page that may be asked for, as the contract says. */
+export const MAX_PAGE_LIMIT = 500;
+/** Revocations handed out at once, as the contract says. */
+export const MAX_REVOCATIONS = 500;
+/** Devices with ended shares handed out at once, as the contract says. */
+export const MAX_ENDED = 100;
+/** Time in which a server that can take a call has to be found, milliseconds: above it the call fails, so that the relay can tell. */
+export const SERVER_SELECTION_MS = 5_000;
+/** Time for one answer of the server, milliseconds: one that hangs must not hang the relay. */
+export const ANSWER_MS = 60_000;
+/** Time that a write waits for the majority, milliseconds: after it nobody knows whether it will stay, and the call fails. */
+export const MAJORITY_MS = 20_000;
+/** Calls that the server is asked at one time. */
+export const MAX_CONNECTIONS = 20;
+/** Calls that may wait for one object: above it something is wrong, and memory is not the place to hide it. */
+export const MAX_WAITING = 16_384;
+/** Life of the lock under which the database is changed as a whole, milliseconds; its holder renews it. */
+export const LOCK_MS = 30_000;
+/** Time that a start waits for that lock, milliseconds: longer than the life of one whose holder died. */
+export const LOCK_WAIT_MS = 45_000;
+/** Objects that an import sends at once. */
+export const IMPORT_BATCH = 200;
+/** Size of the audit records in one document, characters: the server takes 16 MiB, and a character has up to three bytes. */
+export const MAX_BATCH_CHARACTERS = 5_000_000;

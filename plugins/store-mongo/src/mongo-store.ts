@@ -1,0 +1,171 @@
+import { createRequire } from 'node:module';
+import type { PluginLife, Standing, StandingQuery, Store, StoreRecord } from '@towline/contract';
+import { type Scope, TowlineError } from '@towline/protocol';
+import type { MongoClient, MongoClientOptions } from 'mongodb';
+import { auditRepository } from './audit.ts';
+import { type Database, databaseOf } from './database.ts';
+import { deviceRepository } from './devices.ts';
+import { guarded, toStoreError } from './fault.ts';
+import { keyRepository } from './keys.ts';
+import { ANSWER_MS, MAJORITY_MS, MAX_CONNECTIONS, SERVER_SELECTION_MS } from './limits.ts';
+import { metaRepository } from './meta.ts';
+import { organisationRepository } from './organisations.ts';
+import { settleAll } from './outbox.ts';
+import { registrationRepository } from './registrations.ts';
+import { revocationRepository } from './revocations.ts';
+import { prepare } from './schema.ts';
+import { sessionRepository } from './sessions.ts';
+import { standingReads } from './standing.ts';
+import { exportRecords, importRecords } from './transfer.ts';
+import { userRepository } from './users.ts';
+
+/** What was acknowledged is on the disks of a majority; what is read was acknowledged by one. Writes are repeated only where the server can tell that they are. */
+const SETTINGS: MongoClientOptions = {
+  appName: 'towline-relay',
+  writeConcern: { w: 'majority', journal: true, wtimeoutMS: MAJORITY_MS },
+  readConcern: { level: 'majority' },
+  readPreference: 'primary',
+  serverSelectionTimeoutMS: SERVER_SELECTION_MS,
+  connectTimeoutMS: SERVER_SELECTION_MS,
+  socketTimeoutMS: ANSWER_MS,
+  waitQueueTimeoutMS: ANSWER_MS,
+  maxPoolSize: MAX_CONNECTIONS,
+  ignoreUndefined: true,
+};
+
+type Repositories = Omit<Store, 'ping' | 'export' | 'import'>;
+
+/** A store in a database that speaks MongoDB's protocol. Needs no transactions, change streams, TTL or partial indexes of it. */
+export class MongoStore implements Store, PluginLife {
+  readonly #client: MongoClient;
+  readonly #name: string;
+  readonly #database: Database;
+  readonly #repositories: Repositories;
+  #state: 'new' | 'starting' | 'open' | 'closed' = 'new';
+
+  /** Does no I/O but loading the driver. `name` is that of the database. @throws TowlineError `store_failed` for an address that cannot be read. */
+  constructor(uri: string, name: string) {
+    this.#client = clientOf(uri);
+    this.#name = name;
+    this.#database = databaseOf(this.#client.db(name));
+    this.#repositories = repositoriesOf(this.#database, () => this.#checkOpen());
+  }
+
+  get devices() {
+    return this.#repositories.devices;
+  }
+  get registrations() {
+    return this.#repositories.registrations;
+  }
+  get keys() {
+    return this.#repositories.keys;
+  }
+  get users() {
+    return this.#repositories.users;
+  }
+  get organisations() {
+    return this.#repositories.organisations;
+  }
+  get sessions() {
+    return this.#repositories.sessions;
+  }
+  get audit() {
+    return this.#repositories.audit;
+  }
+  get revocations() {
+    return this.#repositories.revocations;
+  }
+  get meta() {
+    return this.#repositories.meta;
+  }
+
+  /**
+   * Connects, makes what is missing of collections and indexes, and ends what a crash left half done.
+   * @throws TowlineError `store_failed`, `store_schema`, `data_in_use`.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    if (this.#state !== 'new') throw new TowlineError('store_failed', 'The store was started or closed before.');
+    this.#state = 'starting';
+    try {
+      signal.throwIfAborted();
+      await this.#client.db(this.#name).command({ ping: 1 });
+      await prepare(this.#database, signal);
+      await settleAll(this.#database);
+      this.#state = 'open';
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw signal.aborted ? error : toStoreError(error);
+    }
+  }
+
+  /** What counts for a user now. */
+  async standing(query: StandingQuery): Promise<Standing> {
+    return this.#repositories.standing(query);
+  }
+
+  /** Whether anything names the scope. */
+  async isScopeUsed(scope: Scope): Promise<boolean> {
+    return this.#repositories.isScopeUsed(scope);
+  }
+
+  /** Every object, kind by kind, each kind in the order of its ids. */
+  export(signal: AbortSignal): AsyncIterable<StoreRecord> {
+    this.#checkOpen();
+    return exportRecords(this.#database, signal);
+  }
+
+  /** Fills an empty store. @throws TowlineError `conflict`, `invalid_request`, `store_failed`. */
+  async import(records: AsyncIterable<StoreRecord>, signal: AbortSignal): Promise<void> {
+    this.#checkOpen();
+    await importRecords(this.#database, records, signal);
+  }
+
+  /** Resolves when a server that takes writes answers. */
+  async ping(): Promise<void> {
+    try {
+      this.#checkOpen();
+      await this.#client.db(this.#name).command({ ping: 1 });
+    } catch (error) {
+      throw toStoreError(error);
+    }
+  }
+
+  /** Ends the connections. Calls that wait are rejected. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#state = 'closed';
+    await this.#client.close().catch(() => undefined);
+  }
+
+  /** The driver would connect by itself, also after it was closed. */
+  #checkOpen(): void {
+    if (this.#state !== 'open') throw new TowlineError('store_failed', 'The store is not open.');
+  }
+}
+
+/** What the driver says of an address that it cannot read may quote it, with the password in it. */
+function clientOf(uri: string): MongoClient {
+  // Only a relay that uses it pays for loading the driver.
+  const driver = createRequire(import.meta.url)('mongodb') as typeof import('mongodb');
+  try {
+    return new driver.MongoClient(uri, SETTINGS);
+  } catch {
+    throw new TowlineError('store_failed', 'The address of the database cannot be read.', {
+      hint: 'Check `uri` of the store, or TOWLINE_MONGODB_URI. Special characters in the password are written as %XX.',
+    });
+  }
+}
+
+function repositoriesOf(database: Database, check: () => void): Repositories {
+  return {
+    devices: guarded(deviceRepository(database), check),
+    registrations: guarded(registrationRepository(database), check),
+    keys: guarded(keyRepository(database), check),
+    users: guarded(userRepository(database), check),
+    organisations: guarded(organisationRepository(database), check),
+    sessions: guarded(sessionRepository(database), check),
+    audit: guarded(auditRepository(database), check),
+    revocations: guarded(revocationRepository(database), check),
+    meta: guarded(metaRepository(database), check),
+    ...guarded(standingReads(database), check),
+  };
+}
