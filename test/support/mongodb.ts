@@ -17,6 +17,8 @@ export interface MongodbServer {
   readonly uri: string;
   /** A real MongoDB whose address was given: of two processes that race for one document exactly one wins. */
   readonly isReal: boolean;
+  /** Port of the server on loopback; absent where it is not ours. */
+  readonly port?: number;
   /** Kills the server and starts it again on the same data and port; absent where it is not ours. */
   readonly kill?: () => Promise<void>;
   readonly restart?: () => Promise<void>;
@@ -45,6 +47,7 @@ export async function startMongodb(): Promise<MongodbServer> {
   return {
     uri: `mongodb://127.0.0.1:${port}/`,
     isReal: false,
+    port,
     kill: () => stop('SIGKILL'),
     restart: async () => {
       stop = await startPeer(program, folder, port);
@@ -86,7 +89,8 @@ async function freePort(): Promise<number> {
 }
 
 async function startPeer(program: string, folder: string, port: number): Promise<(signal: NodeJS.Signals) => Promise<void>> {
-  const child = spawn(program, ['-listen', `127.0.0.1:${port}`, '-folder', folder], { stdio: 'ignore' });
+  // It ends with its standard input, so also when this process is killed.
+  const child = spawn(program, ['-listen', `127.0.0.1:${port}`, '-folder', folder], { stdio: ['pipe', 'ignore', 'ignore'] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const deadline = Date.now() + START_MS;
   while (!(await answers(port))) {
@@ -105,4 +109,11 @@ function answers(port: number): Promise<boolean> {
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
     socket.once('close', () => undefined).once('connect', () => socket.destroy());
   });
+}
+
+/** How a command of MongoDB's protocol on a collection begins, to find it among what is sent. */
+export function commandOn(command: string, collection: string): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeInt32LE(collection.length + 1);
+  return Buffer.concat([Buffer.from(`\x02${command}\0`), length, Buffer.from(`${collection}\0`)]);
 }

@@ -10,7 +10,8 @@ import { allOf, type Condition, scopesOf } from './visibility.ts';
 interface Entry {
   readonly number: number;
   readonly at: number;
-  readonly action: string;
+  /** The action and its first parts: what finds it. */
+  readonly actions: readonly string[];
   readonly actor: string;
   readonly email?: string;
   readonly device?: string;
@@ -19,12 +20,21 @@ interface Entry {
   readonly record: string;
 }
 
+/** A record of a page, and the batch where the next page goes on. */
+interface Found {
+  readonly number: number;
+  readonly record: string;
+  readonly batchId: number;
+}
+
 interface Head {
   readonly number: number;
   readonly hash: string;
 }
 
 const NO_HASH = '0'.repeat(64);
+/** Batches fetched at once: what the driver takes by itself. */
+const MOST_BATCHES = 101;
 
 /**
  * The trail: a document for each batch, with the number of its first record as id. So a batch is there wholly or not
@@ -77,13 +87,19 @@ export function recordsOf(batch: Numbered): AuditRecord[] {
 function entryOf(record: AuditRecord): Entry {
   const { number, at, action, actor, device, owner, session } = record;
   return {
-    ...{ number, at, action, actor: actor.id },
+    ...{ number, at, actions: firstPartsOf(action), actor: actor.id },
     ...(actor.email !== undefined && { email: actor.email }),
     ...(device && { device: device.id }),
     ...(owner !== undefined && { owner }),
     ...(session !== undefined && { session }),
     record: JSON.stringify(record),
   };
+}
+
+/** `session.opened` is found by `session` too. */
+function firstPartsOf(action: string): string[] {
+  const words = action.split('.');
+  return words.map((_, n) => words.slice(0, n + 1).join('.'));
 }
 
 /** The database finds the batches that may hold what is asked for; of these only the records that are so are read. */
@@ -94,22 +110,19 @@ async function list(
   caller: Caller,
 ): Promise<Page<AuditRecord>> {
   const name = `audit.${descending ? 'descending' : 'ascending'}`;
-  const [place] = (startOf(name, page) ?? []) as readonly number[];
+  const [place, batchId] = (startOf(name, page) ?? []) as readonly number[];
   const isAskedFor = matcher(filter, scopesOf(caller), behind(place, descending));
-  const batches = audit.find(allOf(...conditionsOf(filter, caller), placeCondition(place, descending))).sort({ _id: descending ? -1 : 1 });
-  const found: Entry[] = [];
-  for await (const batch of batches) {
-    const entries = (batch.records as readonly Entry[]).filter(isAskedFor);
+  const from = batchId === undefined ? {} : { _id: descending ? { $lte: batchId } : { $gte: batchId } };
+  const batches = audit.find(allOf(...conditionsOf(filter, caller), from)).sort({ _id: descending ? -1 : 1 });
+  const found: Found[] = [];
+  // Nearly every batch that the database finds gives a record or more: no more of them are fetched at once than fill the page.
+  for await (const { _id, records } of batches.batchSize(Math.min(page.limit + 1, MOST_BATCHES))) {
+    const entries = (records as readonly Entry[]).filter(isAskedFor).map(({ number, record }) => ({ number, record, batchId: _id }));
     found.push(...(descending ? entries.reverse() : entries));
     if (found.length > page.limit) break;
   }
-  const { items, next } = cutPage(name, found, page.limit, ({ number }) => [number]);
+  const { items, next } = cutPage(name, found, page.limit, (one) => [one.number, one.batchId]);
   return { items: items.map(({ record }) => JSON.parse(record) as AuditRecord), next };
-}
-
-function placeCondition(place: number | undefined, descending: boolean): Condition {
-  if (place === undefined) return {};
-  return descending ? { _id: { $lt: place } } : { last: { $gt: place } };
 }
 
 function behind(place: number | undefined, descending: boolean): (number: number) => boolean {
@@ -125,8 +138,7 @@ function conditionsOf({ deviceId, session, actor, action, since, until }: AuditF
     deviceId === undefined ? {} : { 'records.device': deviceId },
     session === undefined ? {} : { 'records.session': session },
     actor === undefined ? {} : { $or: [{ 'records.actor': actor }, { 'records.email': actor }] },
-    // The slash is the character after the full stop.
-    action === undefined ? {} : { $or: [{ 'records.action': action }, { 'records.action': { $gte: `${action}.`, $lt: `${action}/` } }] },
+    action === undefined ? {} : { 'records.actions': action },
     since === undefined ? {} : { 'records.at': { $gte: since } },
     until === undefined ? {} : { 'records.at': { $lt: until } },
   ];
@@ -144,7 +156,7 @@ function matcher(
     ...(deviceId === undefined ? [] : [({ device }: Entry) => device === deviceId]),
     ...(session === undefined ? [] : [(entry: Entry) => entry.session === session]),
     ...(actor === undefined ? [] : [(entry: Entry) => entry.actor === actor || entry.email === actor]),
-    ...(action === undefined ? [] : [(entry: Entry) => entry.action === action || entry.action.startsWith(`${action}.`)]),
+    ...(action === undefined ? [] : [({ actions }: Entry) => actions.includes(action)]),
     ...(since === undefined ? [] : [({ at }: Entry) => at >= since]),
     ...(until === undefined ? [] : [({ at }: Entry) => at < until]),
   ];

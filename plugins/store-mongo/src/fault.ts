@@ -26,7 +26,14 @@ export async function isInserted(insertion: Promise<unknown>): Promise<boolean> 
 /** What is no error of ours came from the database or the way there: `store_failed` with the detail. */
 export function toStoreError(error: unknown): TowlineError {
   if (error instanceof TowlineError) return error;
-  return new TowlineError('store_failed', undefined, { detail: describe(error), cause: error });
+  return new TowlineError('store_failed', undefined, { detail: describe(error), cause: withoutContent(error) });
+}
+
+/** The driver's errors carry what was sent: hashes of keys, sealed secrets. None of that belongs in a log. */
+function withoutContent(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined;
+  const { name, message, stack } = error;
+  return Object.assign(new Error(message), { name, stack, ...('code' in error && { code: error.code }) });
 }
 
 /** The methods of a repository with failures as {@link toStoreError} words them. `check` runs before each, and throws where none may run. */
@@ -46,18 +53,23 @@ export function guarded<Repository extends object>(repository: Repository, check
   return Object.fromEntries(methods) as Repository;
 }
 
-/** Methods that take a whole object first, which is only ever stored. */
-const TAKE_OBJECTS = new Set(['insert', 'note', 'setMember', 'append']);
 /** Methods that take a filter first, with a value or a list of values for each name. */
-const TAKE_FILTERS = new Set(['list', 'listPending', 'countPending', 'standing']);
+const TAKE_FILTERS = new Set(['list', 'listPending', 'countPending', 'standing', 'setMember']);
 
 /** What is looked for is text, a number or a list of texts: an object there would be read as an operator by the database. */
-function checkArguments(name: string, [first]: readonly unknown[]): void {
-  if (TAKE_OBJECTS.has(name)) return;
-  const isFilter = TAKE_FILTERS.has(name) && typeof first === 'object' && first !== null;
-  const values = isFilter ? Object.values(first).flat() : [first];
-  if (values.some((value) => typeof value === 'object' && value !== null))
+function checkArguments(name: string, args: readonly unknown[]): void {
+  if (lookedFor(name, args).some((value) => typeof value === 'object' && value !== null))
     throw new TowlineError('store_failed', undefined, { detail: `${name}: an object where a value belongs` });
+}
+
+/** What of the arguments gets into a filter. The rest is only ever stored. */
+function lookedFor(name: string, [first, , third]: readonly unknown[]): readonly unknown[] {
+  if (name === 'insert' || name === 'append') return [];
+  if (typeof first === 'object' && first !== null) {
+    if (name === 'note') return [(first as { readonly id?: unknown }).id];
+    if (TAKE_FILTERS.has(name)) return Object.values(first).flat();
+  }
+  return name === 'update' ? [first, third] : [first];
 }
 
 /** Of a refused document the driver's error carries the content too: only name, code and text are told. */

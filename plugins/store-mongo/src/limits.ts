@@ -14,8 +14,16 @@ export const MAJORITY_MS = 20_000;
 export const MAX_CONNECTIONS = 20;
 /** Calls that may wait for one object: above it something is wrong, and memory is not the place to hide it. */
 export const MAX_WAITING = 16_384;
-/** Life of the lock under which the database is changed as a whole, milliseconds; its holder renews it. */
-export const LOCK_MS = 30_000;
+/** Time between two looks at a server, milliseconds: with the time for its answer that in which one that stands still is given up. */
+export const HEARTBEAT_MS = 5_000;
+/** Time for the answer to a ping, milliseconds: whoever asks for readiness does not wait longer. */
+export const PING_MS = 5_000;
+/** Time for which a number of a revocation is tried for, milliseconds: others win it in between, but not for ever. */
+export const NUMBER_MS = 20_000;
+/** Time in which the holder of the lock, under which the database is changed as a whole, counts on, milliseconds. */
+export const LOCK_BEAT_MS = 5_000;
+/** Time without that after which its holder is dead, milliseconds. */
+export const LOCK_LIFE_MS = 30_000;
 /** Time that a start waits for that lock, milliseconds: longer than the life of one whose holder died. */
 export const LOCK_WAIT_MS = 45_000;
 /** Objects that an import sends at once. */

@@ -1,30 +1,36 @@
 import { createRequire } from 'node:module';
 import type { PluginLife, Standing, StandingQuery, Store, StoreRecord } from '@towline/contract';
 import { type Scope, TowlineError } from '@towline/protocol';
-import type { MongoClient, MongoClientOptions } from 'mongodb';
+import type { CommandStartedEvent, Db, DbOptions, MongoClient, MongoClientOptions } from 'mongodb';
 import { auditRepository } from './audit.ts';
 import { type Database, databaseOf } from './database.ts';
 import { deviceRepository } from './devices.ts';
 import { guarded, toStoreError } from './fault.ts';
 import { keyRepository } from './keys.ts';
-import { ANSWER_MS, MAJORITY_MS, MAX_CONNECTIONS, SERVER_SELECTION_MS } from './limits.ts';
+import { ANSWER_MS, HEARTBEAT_MS, MAJORITY_MS, MAX_CONNECTIONS, PING_MS, SERVER_SELECTION_MS } from './limits.ts';
 import { metaRepository } from './meta.ts';
 import { organisationRepository } from './organisations.ts';
 import { settleAll } from './outbox.ts';
 import { registrationRepository } from './registrations.ts';
 import { revocationRepository } from './revocations.ts';
-import { prepare } from './schema.ts';
+import { prepare, type SchemaChange } from './schema.ts';
 import { sessionRepository } from './sessions.ts';
 import { standingReads } from './standing.ts';
 import { exportRecords, importRecords } from './transfer.ts';
 import { userRepository } from './users.ts';
 
-/** What was acknowledged is on the disks of a majority; what is read was acknowledged by one. Writes are repeated only where the server can tell that they are. */
-const SETTINGS: MongoClientOptions = {
-  appName: 'towline-relay',
+/** What was acknowledged is on the disks of a majority; what is read was acknowledged by one. Set for the database, for there an address with other wishes does not count. */
+const CONCERNS = {
   writeConcern: { w: 'majority', journal: true, wtimeoutMS: MAJORITY_MS },
   readConcern: { level: 'majority' },
   readPreference: 'primary',
+} as DbOptions;
+
+/** Writes are repeated only where the server can tell that they are. */
+const SETTINGS: MongoClientOptions = {
+  appName: 'towline-relay',
+  retryWrites: true,
+  heartbeatFrequencyMS: HEARTBEAT_MS,
   serverSelectionTimeoutMS: SERVER_SELECTION_MS,
   connectTimeoutMS: SERVER_SELECTION_MS,
   socketTimeoutMS: ANSWER_MS,
@@ -38,19 +44,28 @@ type Repositories = Omit<Store, 'ping' | 'export' | 'import'>;
 /** A store in a database that speaks MongoDB's protocol. Needs no transactions, change streams, TTL or partial indexes of it. */
 export class MongoStore implements Store, PluginLife {
   readonly #client: MongoClient;
-  readonly #name: string;
+  readonly #db: Db;
   readonly #database: Database;
   readonly #repositories: Repositories;
   #state: 'new' | 'starting' | 'open' | 'closed' = 'new';
+  #schema: SchemaChange | undefined;
 
-  /** Does no I/O but loading the driver. `name` is that of the database. @throws TowlineError `store_failed` for an address that cannot be read. */
-  constructor(uri: string, name: string) {
-    this.#client = clientOf(uri);
-    this.#name = name;
-    this.#database = databaseOf(this.#client.db(name));
+  /**
+   * Does no I/O but loading the driver. `name` is that of the database; `onCommand` is told of each command that is sent, for tests.
+   * @throws TowlineError `store_failed` for an address that cannot be read.
+   */
+  constructor(uri: string, name: string, onCommand?: (event: CommandStartedEvent) => void) {
+    this.#client = clientOf(uri, { ...SETTINGS, monitorCommands: onCommand !== undefined });
+    if (onCommand) this.#client.on('commandStarted', onCommand);
+    this.#db = this.#client.db(name, CONCERNS);
+    this.#database = databaseOf(this.#db);
     this.#repositories = repositoriesOf(this.#database, () => this.#checkOpen());
   }
 
+  /** Numbers of the schema before the start and since. */
+  get schema(): SchemaChange | undefined {
+    return this.#schema;
+  }
   get devices() {
     return this.#repositories.devices;
   }
@@ -88,8 +103,8 @@ export class MongoStore implements Store, PluginLife {
     this.#state = 'starting';
     try {
       signal.throwIfAborted();
-      await this.#client.db(this.#name).command({ ping: 1 });
-      await prepare(this.#database, signal);
+      await this.#requireWritable();
+      this.#schema = await prepare(this.#database, signal);
       await settleAll(this.#database);
       this.#state = 'open';
     } catch (error) {
@@ -124,7 +139,7 @@ export class MongoStore implements Store, PluginLife {
   async ping(): Promise<void> {
     try {
       this.#checkOpen();
-      await this.#client.db(this.#name).command({ ping: 1 });
+      await within(PING_MS, this.#requireWritable());
     } catch (error) {
       throw toStoreError(error);
     }
@@ -136,18 +151,37 @@ export class MongoStore implements Store, PluginLife {
     await this.#client.close().catch(() => undefined);
   }
 
+  /** A server that is up may be one that takes no writes. */
+  async #requireWritable(): Promise<void> {
+    const { isWritablePrimary, ismaster } = await this.#db.command({ hello: 1 });
+    if (!(isWritablePrimary ?? ismaster)) throw new TowlineError('store_failed', undefined, { detail: 'the server takes no writes' });
+  }
+
   /** The driver would connect by itself, also after it was closed. */
   #checkOpen(): void {
     if (this.#state !== 'open') throw new TowlineError('store_failed', 'The store is not open.');
   }
 }
 
+/** The wait ends when the time is up; what comes later is dropped. */
+async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TowlineError('store_failed', undefined, { detail: `no answer within ${ms} ms` })), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** What the driver says of an address that it cannot read may quote it, with the password in it. */
-function clientOf(uri: string): MongoClient {
+function clientOf(uri: string, settings: MongoClientOptions): MongoClient {
   // Only a relay that uses it pays for loading the driver.
   const driver = createRequire(import.meta.url)('mongodb') as typeof import('mongodb');
   try {
-    return new driver.MongoClient(uri, SETTINGS);
+    return new driver.MongoClient(uri, settings);
   } catch {
     throw new TowlineError('store_failed', 'The address of the database cannot be read.', {
       hint: 'Check `uri` of the store, or TOWLINE_MONGODB_URI. Special characters in the password are written as %XX.',

@@ -4,7 +4,7 @@ import { type Database, findById } from './database.ts';
 import { isInserted } from './fault.ts';
 import { entryOf, inTurn, settle } from './outbox.ts';
 import { cutPage, startOf } from './page-cursor.ts';
-import { type Member, organisationShape, type Stored } from './shapes.ts';
+import { byAddress, type Member, organisationShape, type Stored } from './shapes.ts';
 import { allOf, type Condition, organisationsOf } from './visibility.ts';
 
 const LIST = 'organisations';
@@ -62,10 +62,12 @@ function listMembers({ organisations }: Database): Organisations['listMembers'] 
   return async (id, page, caller) => {
     // The cursors of one organisation are none of another.
     const list = `organisations.members ${id}`;
-    const [after = ''] = startOf(list, page) ?? [];
+    const [after] = startOf(list, page) ?? [];
     const found = await organisations.findOne(place(id, caller));
-    const members = membersOf(found).filter(({ email }) => email > (after as string));
-    const items = members.toSorted((a, b) => (a.email < b.email ? -1 : 1)).slice(0, page.limit + 1);
+    const isBehind = ({ email }: Member) => after === undefined || Buffer.compare(Buffer.from(email), Buffer.from(after as string)) > 0;
+    const items = byAddress(membersOf(found))
+      .filter(isBehind)
+      .slice(0, page.limit + 1);
     return cutPage<Membership>(
       list,
       items.map(({ email, role, addedAt, addedBy }) => ({ org: id, email, role, addedAt, addedBy })),

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Revocation, RevocationNotice } from '@towline/contract';
+import { TowlineError } from '@towline/protocol';
 import type { Collection } from 'mongodb';
 import type { Database } from './database.ts';
 import { isInserted } from './fault.ts';
+import { NUMBER_MS } from './limits.ts';
 import type { Stored } from './shapes.ts';
 
 /**
@@ -69,29 +71,50 @@ export async function lastRevocation({ revocations }: Database): Promise<number>
   return last?._id ?? 0;
 }
 
-/** Whoever inserts a number first has it; the other takes the next. A second one of the same change is refused by the index of `op`. */
+/**
+ * Whoever inserts a number first has it; the other takes the next. A second one of the same change is refused by the index of `op`.
+ * A number that is taken but not yet with a majority is not seen: then the same one is tried for again, and no number is left out.
+ */
 async function appendRevocation(database: Database, op: string, notice: Omit<Revocation, 'number'>): Promise<void> {
   await database.queue.run('revocations', async () => {
-    for (;;) {
+    const until = performance.now() + NUMBER_MS;
+    while (performance.now() < until) {
       const number = (await lastRevocation(database)) + 1;
       if (await isInserted(database.revocations.insertOne({ _id: number, op, ...notice }))) return;
       if (await database.revocations.findOne({ op })) return;
     }
+    throw new TowlineError('store_failed', undefined, { detail: 'the next number of a revocation is taken, and not with a majority' });
   });
 }
 
-async function revokeKeysOfDevice({ keys }: Database, deviceId: string, { notice }: OutboxEntry): Promise<void> {
+/**
+ * Of the keys that it finds while the removal still stands, and of no others: the same id may enrol again as soon as another
+ * process has carried this out, and what it has then is not to be touched by one that comes late.
+ */
+async function revokeKeysOfDevice({ devices, keys }: Database, deviceId: string, { op, notice }: OutboxEntry): Promise<void> {
   const { at, code } = notice!;
+  const live = { deviceId, revokedAt: { $exists: false } };
+  const found = await keys.find(live).project({ _id: 1 }).toArray();
+  if (!(await devices.findOne({ _id: deviceId, 'outbox.0.op': op }))) return;
   const change = { $set: { revokedAt: at, revokedReason: code }, $inc: { revision: 1 } };
-  await keys.updateMany({ deviceId, revokedAt: { $exists: false } }, change);
+  await keys.updateMany({ _id: { $in: found.map(({ _id }) => _id as string) }, ...live }, change);
 }
 
-/** To the owner that the device has now: a later change of the owner may have come in between. */
-async function moveBelongings({ keys, registrations, sessions }: Database, { _id, owner }: Stored): Promise<void> {
-  const others = { deviceId: _id, owner: { $ne: owner } };
-  await keys.updateMany(others, { $set: { owner }, $inc: { revision: 1 } });
-  await registrations.updateMany({ ...others, state: 'pending' }, { $set: { owner }, $inc: { revision: 1 } });
-  await sessions.updateMany(others, { $set: { owner } });
+/**
+ * To the owner that the device has now. What belongs to it notes the revision of the device whose owner it got, also where it had that
+ * owner before: a process that comes late, with an owner that the device had in between, changes nothing.
+ */
+async function moveBelongings({ keys, registrations, sessions }: Database, { _id, owner, revision }: Stored): Promise<void> {
+  const earlier = { deviceId: _id, $or: [{ ownerRevision: { $exists: false } }, { ownerRevision: { $lt: revision } }] };
+  const moved = { $set: { owner, ownerRevision: revision } };
+  for (const [collection, more] of [
+    [keys, {}],
+    [registrations, { state: 'pending' }],
+    [sessions, {}],
+  ] as const) {
+    await collection.updateMany({ ...earlier, ...more, owner }, moved);
+    await collection.updateMany({ ...earlier, ...more }, collection === sessions ? moved : { ...moved, $inc: { revision: 1 } });
+  }
 }
 
 /** A change of the owner in between leaves the entry there, and it is carried out again for the new one. */

@@ -7,6 +7,12 @@ import { withLock } from './lock.ts';
 const VERSION = 'schema';
 const IMPORT = 'import';
 
+/** Numbers of the schema before a start and since; 0: there was none. */
+export interface SchemaChange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A step from one schema to the next. Steps may be carried out again after a crash. */
 export type Migration = (database: Database) => Promise<void>;
 
@@ -16,22 +22,27 @@ export const MIGRATIONS: readonly Migration[] = [async () => undefined];
 /** Fields of each index, in order. Every look-up that grows with devices, users or the trail goes by one of them. */
 export const INDEXES = {
   devices: [['owner', '_id'], ['shares.scope', '_id'], ['name', '_id'], ['shares.until'], ['outbox.op']],
-  registrations: [['owner', 'createdAt', '_id'], ['state', 'createdAt', '_id'], ['deviceId', 'createdAt'], ['address'], ['expiresAt']],
+  registrations: [
+    ['owner', 'createdAt', '_id'],
+    ['state', 'createdAt', '_id'],
+    ['deviceId', 'createdAt', '_id'],
+    ['address'],
+    ['expiresAt'],
+  ],
   keys: [['owner', '_id'], ['deviceId', '_id'], ['userId', '_id'], ['kind', '_id'], ['scopes.scope'], ['outbox.op']],
-  users: [['email', '_id'], ['outbox.op']],
+  users: [['email', '_id'], ['disabledAt'], ['outbox.op']],
   organisations: [['members.email'], ['outbox.op']],
   sessions: [
     ['owner', '_id'],
     ['deviceId', '_id'],
   ],
   audit: [
-    ['last'],
     ['records.owner', '_id'],
     ['records.device', '_id'],
     ['records.session', '_id'],
     ['records.actor', '_id'],
     ['records.email', '_id'],
-    ['records.action', '_id'],
+    ['records.actions', '_id'],
     ['records.at'],
   ],
   revocations: [['op'], ['at']],
@@ -44,21 +55,25 @@ const UNIQUE = new Set(['revocations op']);
  * Brings the database up to date and ends what an import left that was cut short.
  * @throws TowlineError `store_schema` when it was written by a newer version, `data_in_use`.
  */
-export async function prepare(database: Database, signal: AbortSignal): Promise<void> {
+export async function prepare(database: Database, signal: AbortSignal): Promise<SchemaChange> {
+  const to = MIGRATIONS.length;
   const present = await versionOf(database);
   await makeIndexes(database);
-  if (present === MIGRATIONS.length && !(await isImporting(database))) return;
-  await withLock(database, signal, async ({ renew }) => {
+  if (present === to && !(await isImporting(database))) return { from: to, to };
+  return withLock(database, signal, async ({ confirm }) => {
     if (await isImporting(database)) await clear(database);
-    for (const migration of MIGRATIONS.slice(await versionOf(database))) {
+    const from = await versionOf(database);
+    for (const migration of MIGRATIONS.slice(from)) {
+      await confirm();
       await migration(database);
-      await renew();
     }
-    await database.schema.updateOne({ _id: VERSION }, { $set: { version: MIGRATIONS.length } }, { upsert: true });
+    await confirm();
+    await database.schema.updateOne({ _id: VERSION }, { $set: { version: to } }, { upsert: true });
+    return { from, to };
   });
 }
 
-/** Notes that an import has begun: until its end the content counts for nothing. */
+/** Notes that an import fills the database, which is empty: until its end the content counts for nothing. Under the lock. */
 export async function beginImport({ schema }: Database): Promise<void> {
   await schema.insertOne({ _id: IMPORT });
 }

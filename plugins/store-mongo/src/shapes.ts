@@ -11,6 +11,11 @@ export interface Stored extends Document {
 /** A member inside the document of the organisation. */
 export type Member = Omit<Membership, 'org'>;
 
+/** Members in the order of their addresses, which is that of the bytes of UTF-8 as in the database. */
+export function byAddress(members: readonly Member[]): Member[] {
+  return members.toSorted((a, b) => Buffer.compare(Buffer.from(a.email), Buffer.from(b.email)));
+}
+
 /** Turns objects of the model into documents and back. */
 export interface Shape<Value> {
   readonly fields: readonly string[];

@@ -23,7 +23,7 @@ import { settleAll } from './outbox.ts';
 import { fromRevocationDocument } from './revocations.ts';
 import { beginImport, clear, endImport } from './schema.ts';
 import { fromSessionDocument, toSessionDocument } from './sessions.ts';
-import { deviceShape, keyShape, type Member, organisationShape, registrationShape, userShape } from './shapes.ts';
+import { byAddress, deviceShape, keyShape, type Member, organisationShape, registrationShape, userShape } from './shapes.ts';
 
 type Kind = StoreRecord['kind'];
 type Collected = (typeof CONTENT)[number];
@@ -48,8 +48,7 @@ function contentOf(database: Database, name: Collected): Collection<Document> {
 }
 
 function membersIn({ _id, members }: Document): object[] {
-  const sorted = (members as readonly Member[]).toSorted((a, b) => (a.email < b.email ? -1 : 1));
-  return sorted.map(({ email, role, addedAt, addedBy }) => ({ org: _id, email, role, addedAt, addedBy }));
+  return byAddress(members as readonly Member[]).map(({ email, role, addedAt, addedBy }) => ({ org: _id, email, role, addedAt, addedBy }));
 }
 
 /** Every object, kind by kind, within a kind in the order of the ids. */
@@ -123,14 +122,23 @@ async function fill(database: Database, records: AsyncIterable<StoreRecord>, { l
   try {
     for await (const batch of batches(records)) {
       signal.throwIfAborted();
-      await lock.renew();
+      await lock.confirm();
       await insert(database, batch);
     }
-    if (!(await endImport(database))) throw new TowlineError('conflict', 'Another process took the database meanwhile.');
+    await lock.confirm();
   } catch (error) {
-    await clear(database);
+    // Where this fails too, the next start deletes what is there, or another process has done so by now.
+    await undo(database, lock).catch(() => undefined);
     throw error;
   }
+  // When the answer is lost nobody knows whether all counts or nothing: then nothing is deleted here.
+  if (!(await endImport(database))) throw new TowlineError('data_in_use', 'Another process took the database meanwhile.');
+}
+
+/** Not when the lock is lost: what is there then is another's. */
+async function undo(database: Database, lock: HeldLock): Promise<void> {
+  await lock.confirm();
+  await clear(database);
 }
 
 interface Batch {

@@ -34,7 +34,11 @@ export function userRepository(database: Database): Users {
 }
 
 function conditionsOf({ email, disabled }: Parameters<Users['list']>[0]): Condition {
-  return { ...(email !== undefined && { email }), ...(disabled !== undefined && { disabledAt: { $exists: disabled } }) };
+  return {
+    ...(email !== undefined && { email }),
+    // Only a range goes by the index.
+    ...(disabled !== undefined && { disabledAt: disabled ? { $gte: 0 } : { $exists: false } }),
+  };
 }
 
 /** Reads and changes what it has read; when the user was changed in between, it begins anew. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { StoreHandle } from '@towline/conformance/store-cases';
-import { type MongoStore, plugin } from '@towline/store-mongo';
+import { MongoStore, plugin } from '@towline/store-mongo';
 import { MongoClient } from 'mongodb';
 import type { MongodbServer } from '../../../test/support/mongodb.ts';
 
@@ -9,9 +9,13 @@ export function databaseName(): string {
   return `towline-test-${randomBytes(8).toString('hex')}`;
 }
 
-/** Makes a store by its plugin, as the relay does, and starts it. */
-export async function openStore(uri: string, database: string): Promise<MongoStore> {
-  const store = plugin.create({ uri, database }, {} as never) as MongoStore;
+/** Makes a store by its plugin, as the relay does, and starts it. With `onCommand` it tells of each command. */
+export async function openStore(
+  uri: string,
+  database: string,
+  onCommand?: ConstructorParameters<typeof MongoStore>[2],
+): Promise<MongoStore> {
+  const store = onCommand ? new MongoStore(uri, database, onCommand) : (plugin.create({ uri, database }, {} as never) as MongoStore);
   await store.start(AbortSignal.timeout(60_000));
   return store;
 }
@@ -31,11 +35,14 @@ export async function withDatabase<Value>(
 }
 
 /** An empty store in a database of its own, for the conformance suite. */
-export async function makeStore({ uri }: Pick<MongodbServer, 'uri'>): Promise<StoreHandle> {
+export async function makeStore(
+  { uri }: Pick<MongodbServer, 'uri'>,
+  onCommand?: ConstructorParameters<typeof MongoStore>[2],
+): Promise<StoreHandle> {
   const database = databaseName();
-  const stores = [await openStore(uri, database)];
+  const stores = [await openStore(uri, database, onCommand)];
   const another = async () => {
-    const store = await openStore(uri, database);
+    const store = await openStore(uri, database, onCommand);
     stores.push(store);
     return store;
   };
