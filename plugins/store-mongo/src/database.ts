@@ -15,6 +15,7 @@ export interface Database {
   readonly keys: Collection<Stored>;
   readonly users: Collection<Stored>;
   readonly organisations: Collection<Stored>;
+  readonly secrets: Collection<Stored>;
   readonly sessions: Collection<Stored>;
   readonly meta: Collection<Stored>;
   readonly audit: Collection<Numbered>;
@@ -26,7 +27,7 @@ export interface Database {
 
 /** Names of the collections that hold objects of the relay. */
 export const CONTENT = [
-  ...(['devices', 'registrations', 'keys', 'users', 'organisations', 'sessions', 'meta', 'audit', 'revocations'] as const),
+  ...(['devices', 'registrations', 'keys', 'users', 'organisations', 'secrets', 'sessions', 'meta', 'audit', 'revocations'] as const),
 ];
 
 /** The collections of a database. Does no I/O. */
@@ -38,6 +39,7 @@ export function databaseOf(db: Db): Database {
     keys: objects('keys'),
     users: objects('users'),
     organisations: objects('organisations'),
+    secrets: objects('secrets'),
     sessions: objects('sessions'),
     meta: objects('meta'),
     audit: db.collection<Numbered>('audit'),

@@ -63,13 +63,15 @@ function checkArguments(name: string, args: readonly unknown[]): void {
 }
 
 /** What of the arguments gets into a filter. The rest is only ever stored. */
-function lookedFor(name: string, [first, , third]: readonly unknown[]): readonly unknown[] {
+function lookedFor(name: string, args: readonly unknown[]): readonly unknown[] {
+  const [first] = args;
   if (name === 'insert' || name === 'append') return [];
   if (typeof first === 'object' && first !== null) {
     if (name === 'note') return [(first as { readonly id?: unknown }).id];
     if (TAKE_FILTERS.has(name)) return Object.values(first).flat();
   }
-  return name === 'update' ? [first, third] : [first];
+  // The revision comes after the object with the change.
+  return name === 'update' ? [first, args[args.findIndex((one) => typeof one === 'object') + 1]] : [first];
 }
 
 /** Of a refused document the driver's error carries the content too: only name, code and text are told. */

@@ -4,6 +4,8 @@ export const MAX_PAGE_LIMIT = 500;
 export const MAX_REVOCATIONS = 500;
 /** Devices with ended shares handed out at once, as the contract says. */
 export const MAX_ENDED = 100;
+/** Secrets under other keys handed out at once, as the contract says. */
+export const MAX_NOT_UNDER = 100;
 /** Time in which a server that can take a call has to be found, milliseconds: above it the call fails, so that the relay can tell. */
 export const SERVER_SELECTION_MS = 5_000;
 /** Time for one answer of the server, milliseconds: one that hangs must not hang the relay. */

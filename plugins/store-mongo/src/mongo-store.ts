@@ -14,6 +14,7 @@ import { settleAll } from './outbox.ts';
 import { registrationRepository } from './registrations.ts';
 import { revocationRepository } from './revocations.ts';
 import { prepare, type SchemaChange } from './schema.ts';
+import { secretRepository } from './secrets.ts';
 import { sessionRepository } from './sessions.ts';
 import { standingReads } from './standing.ts';
 import { exportRecords, importRecords } from './transfer.ts';
@@ -80,6 +81,9 @@ export class MongoStore implements Store, PluginLife {
   }
   get organisations() {
     return this.#repositories.organisations;
+  }
+  get secrets() {
+    return this.#repositories.secrets;
   }
   get sessions() {
     return this.#repositories.sessions;
@@ -196,6 +200,7 @@ function repositoriesOf(database: Database, check: () => void): Repositories {
     keys: guarded(keyRepository(database), check),
     users: guarded(userRepository(database), check),
     organisations: guarded(organisationRepository(database), check),
+    secrets: guarded(secretRepository(database), check),
     sessions: guarded(sessionRepository(database), check),
     audit: guarded(auditRepository(database), check),
     revocations: guarded(revocationRepository(database), check),

@@ -133,7 +133,7 @@ async function remove(
   const deleted = await database.organisations.findOneAndUpdate(allOf(place(id, caller), LIVE), {
     $set: { deletedAt: notice.at, members: [] },
     $inc: { revision: 1, version: 1 },
-    $push: { outbox: entryOf({ kind: 'org', id }, notice) },
+    $push: { outbox: entryOf({ kind: 'org', id }, notice, 'forget') },
   } as object);
   if (!deleted) return false;
   await settle(database, 'organisations', id);

@@ -6,6 +6,7 @@ import type { Database } from './database.ts';
 import { isInserted } from './fault.ts';
 import { NUMBER_MS } from './limits.ts';
 import type { Stored } from './shapes.ts';
+import { scopeOfOrganisation } from './visibility.ts';
 
 /**
  * What follows a change, written by the change itself into the document it changes: one write of one document decides
@@ -15,8 +16,11 @@ import type { Stored } from './shapes.ts';
 export interface OutboxEntry {
   /** Names the change. A revocation bears it, so that there is only one. */
   readonly op: string;
-  /** `revoke`: the keys of the device, which goes after that. `move`: what belongs to the device goes to its owner. */
-  readonly effect?: 'revoke' | 'move';
+  /**
+   * `revoke`: the keys of the device, which goes after that. `move`: what belongs to the device goes to its owner. `forget`: the
+   * secrets of the organisation go.
+   */
+  readonly effect?: 'revoke' | 'move' | 'forget';
   readonly notice?: Omit<Revocation, 'number'>;
 }
 
@@ -49,6 +53,7 @@ export async function settle(database: Database, name: Settled, id: string): Pro
     if (!document || !entry) return;
     if (entry.effect === 'revoke') await revokeKeysOfDevice(database, id, entry);
     if (entry.effect === 'move') await moveBelongings(database, document);
+    if (entry.effect === 'forget') await database.secrets.deleteMany({ scope: scopeOfOrganisation(id) });
     if (entry.notice) await appendRevocation(database, entry.op, entry.notice);
     await close(collection, document, entry);
   }

@@ -32,6 +32,7 @@ export const INDEXES = {
   keys: [['owner', '_id'], ['deviceId', '_id'], ['userId', '_id'], ['kind', '_id'], ['scopes.scope'], ['outbox.op']],
   users: [['email', '_id'], ['disabledAt'], ['outbox.op']],
   organisations: [['members.email'], ['outbox.op']],
+  secrets: [['scope', '_id'], ['keyId']],
   sessions: [
     ['owner', '_id'],
     ['deviceId', '_id'],

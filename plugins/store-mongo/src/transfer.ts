@@ -7,6 +7,7 @@ import {
   type Organisation,
   type Registration,
   type Revocation,
+  type Secret,
   STORE_RECORD_KINDS,
   type StoreRecord,
   storeRecordFault,
@@ -22,6 +23,7 @@ import { type HeldLock, withLock } from './lock.ts';
 import { settleAll } from './outbox.ts';
 import { fromRevocationDocument } from './revocations.ts';
 import { beginImport, clear, endImport } from './schema.ts';
+import { fromSecretDocument, toSecretDocument } from './secrets.ts';
 import { fromSessionDocument, toSessionDocument } from './sessions.ts';
 import { byAddress, deviceShape, keyShape, type Member, organisationShape, registrationShape, userShape } from './shapes.ts';
 
@@ -34,6 +36,7 @@ const KINDS: Readonly<Record<Kind, readonly [collection: Collected, read: (docum
   user: ['users', (document) => [userShape.fromDocument(document)]],
   organisation: ['organisations', (document) => [organisationShape.fromDocument(document)]],
   membership: ['organisations', membersIn],
+  secret: ['secrets', (document) => [fromSecretDocument(document)]],
   device: ['devices', (document) => (document.gone ? [] : [deviceShape.fromDocument(document)])],
   registration: ['registrations', (document) => [registrationShape.fromDocument(document)]],
   key: ['keys', (document) => [keyShape.fromDocument(document)]],
@@ -198,6 +201,7 @@ function toDocument(kind: Kind, value: object): Document {
   if (kind === 'device') return deviceShape.toDocument(value as Device);
   if (kind === 'registration') return registrationShape.toDocument(value as Registration);
   if (kind === 'key') return keyShape.toDocument(value as ApiKey);
+  if (kind === 'secret') return toSecretDocument(value as Secret);
   if (kind === 'session') return toSessionDocument(value as OpenSession);
   if (kind === 'organisation') return { ...organisationShape.toDocument(value as Organisation), members: [], version: 1 };
   if (kind === 'revocation') {

@@ -33,6 +33,11 @@ export function organisationsAmong(scopes: readonly string[]): string[] {
   return scopes.filter((scope) => scope.startsWith(ORG_PREFIX)).map((scope) => scope.slice(ORG_PREFIX.length));
 }
 
+/** The scope that the members of an organisation hold. */
+export function scopeOfOrganisation(id: string): string {
+  return `${ORG_PREFIX}${id}`;
+}
+
 /** What the caller may see of organisations. */
 export function organisationsOf(caller: Caller): Condition {
   const scopes = scopesOf(caller);

@@ -12,6 +12,7 @@ import {
   sampleMembership,
   sampleOrganisation,
   sampleRecords,
+  sampleSecret,
 } from '@towline/conformance/store-cases';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
 import type { MongoStore } from '@towline/store-mongo';
@@ -148,6 +149,7 @@ const CHANGES: readonly Change[] = [
     name: 'an organisation that is deleted',
     writes: [
       ['findAndModify', 'organisations'],
+      ['delete', 'secrets'],
       ['insert', 'revocations'],
       ['update', 'organisations'],
     ],
@@ -155,13 +157,16 @@ const CHANGES: readonly Change[] = [
       const id = `org-${n}` as typeof ACME_ID;
       await other.organisations.insert(sampleOrganisation({ id }));
       await other.organisations.setMember(sampleMembership(n, { org: id, email: `of-${n}@example.com` }), SYSTEM_SCOPE);
+      await other.secrets.insert(sampleSecret(n, { scope: `org:org-${n}` as typeof ACME }));
     },
     run: (store, n) => store.organisations.delete(`org-${n}` as typeof ACME_ID, NOTICE, SYSTEM_SCOPE),
     look: async (n) => {
       const id = `org-${n}` as typeof ACME_ID;
+      const isOrgTold = await isTold('org', id);
       const { memberships } = await other.standing({ userId: 'nobody', email: `of-${n}@example.com`, orgs: [] });
       const organisation = await other.organisations.get(id, SYSTEM_SCOPE);
-      return [await isTold('org', id), organisation?.deletedAt !== undefined, memberships.length === 0];
+      const secrets = await other.secrets.count(`org:org-${n}` as typeof ACME);
+      return [isOrgTold, organisation?.deletedAt !== undefined, memberships.length === 0, secrets === 0];
     },
   },
 ];

@@ -11,6 +11,7 @@ import {
   sampleOrganisation,
   sampleRecords,
   sampleRegistration,
+  sampleSecret,
   sampleSession,
   sampleShare,
 } from '@towline/conformance/store-cases';
@@ -52,6 +53,7 @@ async function fill(store: MongoStore): Promise<void> {
   await store.registrations.insert(sampleRegistration(1));
   for (const n of [1, 2]) await store.keys.insert(sampleKey(n));
   await store.keys.revoke(keyIdOf(2), NOTICE, [ADA]);
+  await store.secrets.insert(sampleSecret(1));
   await store.sessions.insert(sampleSession(1));
   await store.audit.append(sampleRecords([{}, {}, {}]));
 }
@@ -64,7 +66,7 @@ it.skipIf(missing)(
     await fill(source);
     const records = await all(source.export(signal));
     expect(records.map(({ kind }) => kind).join(' ')).toBe(
-      'meta user organisation membership membership device registration key key session revocation revocation audit audit audit',
+      'meta user organisation membership membership secret device registration key key session revocation revocation audit audit audit',
     );
     await target.import(from(records), signal);
     expect(await all(target.export(signal))).toEqual(records);
@@ -83,9 +85,9 @@ it.skipIf(missing)('an import that fails names the record and leaves the store e
   const target = other.store as MongoStore;
   const broken = [
     [...records.slice(0, 2), records[1]!],
-    [records[5]!, records[0]!],
+    [records[6]!, records[0]!],
     [...records.slice(0, 3), { kind: 'membership', value: { ...records[3]!.value, org: 'none' } }],
-    records.filter((_, n) => n !== 13),
+    records.filter((_, n) => n !== 14),
     [{ kind: 'device', value: {} }],
     [{ kind: 'other', value: {} }],
   ] as readonly StoreRecord[][];
