@@ -14,6 +14,7 @@ import type { RelayConfig } from './relay-config.ts';
 import { relayRuleFaults } from './relay-rules.ts';
 import { relayConfigJsonSchema, relaySchema } from './relay-schema.ts';
 import { RELAY_VARIABLES, type RelayFlags, relayFlags } from './relay-variables.ts';
+import { placeStoreVariable, storeVariableFaults, storeWithPlace } from './store-variable.ts';
 
 /** Where the configuration of a relay comes from. */
 export interface RelayConfigSources {
@@ -42,10 +43,10 @@ export function checkRelayConfig(sources: RelayConfigSources): RelayConfigCheck 
   const { cwd, env } = sources;
   const file = sources.file === undefined ? undefined : resolve(cwd, sources.file);
   const written = readRoot(file, sources.file);
-  const varied = overlayVariables(written.root, RELAY_VARIABLES, env);
+  const varied = overlayVariables(storeWithPlace(written.root, env), RELAY_VARIABLES, env);
   const substituted = substituteTree(overlayFlags(varied.root, relayFlags(sources.flags ?? {})), env);
   const jsonSchema = relayConfigJsonSchema();
-  const root = coerceTree(placeJwtVariables(substituted.node), jsonSchema);
+  const root = coerceTree(placeStoreVariable(placeJwtVariables(substituted.node)), jsonSchema);
   const parsed = relaySchema.safeParse(toPlain(root));
   const issues = parsed.success ? [] : schemaFaults(parsed.error.issues, { root, jsonSchema, isSecret: isPrivatePath });
   const faults = firstPerKey([
@@ -55,6 +56,7 @@ export function checkRelayConfig(sources: RelayConfigSources): RelayConfigCheck 
     ...issues,
     ...relayRuleFaults(root),
     ...authRuleFaults(root),
+    ...storeVariableFaults(root),
   ]);
   if (faults.length > 0 || !parsed.success) return { ok: false, faults };
   const baseDir = file === undefined ? cwd : dirname(file);

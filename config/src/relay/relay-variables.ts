@@ -1,4 +1,5 @@
 import type { ConfigFlag, ConfigVariable } from '../reading/overlay.ts';
+import { MONGODB_URI } from './store-variable.ts';
 
 /** Variables that the relay reads itself. They win over the file. */
 export const RELAY_VARIABLES: readonly ConfigVariable[] = Object.freeze([
@@ -14,6 +15,7 @@ export const RELAY_VARIABLES: readonly ConfigVariable[] = Object.freeze([
     path: ['credentials', 'encryption_key'],
     secret: true,
   },
+  MONGODB_URI,
   { name: 'TOWLINE_JWT_SECRET', aliases: ['M9M_JWT_SECRET'], path: ['security', 'jwt', 'secret'], secret: true },
   { name: 'TOWLINE_JWT_EXPIRATION', aliases: ['M9M_JWT_EXPIRATION'], path: ['security', 'jwt', 'expiration'] },
 ]);
