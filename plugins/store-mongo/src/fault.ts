@@ -29,6 +29,17 @@ export function toStoreError(error: unknown): TowlineError {
   return new TowlineError('store_failed', undefined, { detail: describe(error), cause: withoutContent(error) });
 }
 
+/** Why a start failed, for whoever starts it: that there is a log with the detail is of no help then. */
+export function toStartError(error: unknown): TowlineError {
+  if (error instanceof TowlineError && error.code !== 'store_failed') return error;
+  const { detail, cause, message, hint } = toStoreError(error);
+  if (detail === undefined) return new TowlineError('store_failed', message, { hint, cause });
+  return new TowlineError('store_failed', `The database cannot be used: ${detail}`, {
+    hint: 'Check that it runs, and its address: `uri` of the store, or TOWLINE_MONGODB_URI.',
+    cause,
+  });
+}
+
 /** The driver's errors carry what was sent: hashes of keys, sealed secrets. None of that belongs in a log. */
 function withoutContent(error: unknown): unknown {
   if (!(error instanceof Error)) return undefined;

@@ -5,7 +5,7 @@ import type { CommandStartedEvent, Db, DbOptions, MongoClient, MongoClientOption
 import { auditRepository } from './audit.ts';
 import { type Database, databaseOf } from './database.ts';
 import { deviceRepository } from './devices.ts';
-import { guarded, toStoreError } from './fault.ts';
+import { guarded, toStartError, toStoreError } from './fault.ts';
 import { keyRepository } from './keys.ts';
 import { ANSWER_MS, HEARTBEAT_MS, MAJORITY_MS, MAX_CONNECTIONS, PING_MS, SERVER_SELECTION_MS } from './limits.ts';
 import { metaRepository } from './meta.ts';
@@ -113,7 +113,7 @@ export class MongoStore implements Store, PluginLife {
       this.#state = 'open';
     } catch (error) {
       await this[Symbol.asyncDispose]();
-      throw signal.aborted ? error : toStoreError(error);
+      throw signal.aborted ? error : toStartError(error);
     }
   }
 

@@ -2,10 +2,12 @@ import { definePlugin } from '@towline/contract';
 import { z } from 'zod';
 import { MongoStore } from './mongo-store.ts';
 
+const ADDRESS = 'expected an address that begins with mongodb:// or mongodb+srv://, here or in TOWLINE_MONGODB_URI';
+
 const options = z.strictObject({
   uri: z
-    .string()
-    .regex(/^mongodb(\+srv)?:\/\/\S+$/, 'expected an address that begins with mongodb:// or mongodb+srv://')
+    .string({ error: ADDRESS })
+    .regex(/^mongodb(\+srv)?:\/\/\S+$/, ADDRESS)
     .describe('Address of the database, with name and password where it needs them. A secret.'),
   database: z
     .string()
