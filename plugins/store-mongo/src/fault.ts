@@ -1,4 +1,7 @@
 import { TowlineError } from '@towline/protocol';
+import { CALL_MS } from './limits.ts';
+import type { Liveness } from './liveness.ts';
+import { within } from './within.ts';
 
 const DUPLICATE_KEY = 11_000;
 
@@ -47,21 +50,45 @@ function withoutContent(error: unknown): unknown {
   return Object.assign(new Error(message), { name, stack, ...('code' in error && { code: error.code }) });
 }
 
-/** The methods of a repository with failures as {@link toStoreError} words them. `check` runs before each, and throws where none may run. */
-export function guarded<Repository extends object>(repository: Repository, check: () => void): Repository {
+/** What a call is made under. */
+export interface Guard {
+  /** Runs before each call, and throws where none may run. */
+  readonly check: () => void;
+  readonly liveness: Pick<Liveness, 'answered' | 'missed'>;
+}
+
+/** The methods of a repository with failures as {@link toStoreError} words them. */
+export function guarded<Repository extends object>(repository: Repository, guard: Guard): Repository {
   const methods = Object.entries(repository).map(([name, method]) => [
     name,
     async (...args: readonly unknown[]) => {
-      try {
-        check();
-        checkArguments(name, args);
-        return await method(...args);
-      } catch (error) {
-        throw toStoreError(error);
-      }
+      guard.check();
+      checkArguments(name, args);
+      return await under(guard, () => within(CALL_MS, method(...args)));
     },
   ]);
   return Object.fromEntries(methods) as Repository;
+}
+
+/** Runs a call; its failure as {@link toStoreError} words it. */
+export async function under<Value>({ liveness }: Guard, call: () => Promise<Value>): Promise<Value> {
+  try {
+    const value = await call();
+    liveness.answered();
+    return value;
+  } catch (error) {
+    if (isAnswer(error)) liveness.answered();
+    else liveness.missed();
+    throw toStoreError(error);
+  }
+}
+
+/** What the driver makes of a refusal of the server. */
+const REFUSALS = new Set(['MongoServerError', 'MongoBulkWriteError', 'MongoWriteConcernError']);
+
+function isAnswer(error: unknown): boolean {
+  if (error instanceof TowlineError) return error.code !== 'store_failed';
+  return error instanceof Error && REFUSALS.has(error.name);
 }
 
 /** Methods that take a filter first, with a value or a list of values for each name. */

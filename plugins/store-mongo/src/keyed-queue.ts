@@ -1,5 +1,6 @@
 import { TowlineError } from '@towline/protocol';
-import { MAX_WAITING } from './limits.ts';
+import { CALL_MS, MAX_WAITING } from './limits.ts';
+import { within } from './within.ts';
 
 /**
  * Runs what changes one object one after the other. The conditions of the changes hold without it, also between two
@@ -14,7 +15,9 @@ export class KeyedQueue {
     if (this.#waiting >= MAX_WAITING) throw new TowlineError('store_failed', 'Too many calls wait for the store.', { hint: 'Try again.' });
     this.#waiting += 1;
     const before = this.#tails.get(key);
-    const turn = before === undefined ? work() : before.then(work, work);
+    // One that never ends must not keep the others from their turn for ever.
+    const begin = () => within(CALL_MS, work());
+    const turn = before === undefined ? begin() : before.then(begin, begin);
     this.#tails.set(key, turn);
     try {
       return await turn;

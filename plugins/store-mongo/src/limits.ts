@@ -20,6 +20,10 @@ export const MAX_WAITING = 16_384;
 export const HEARTBEAT_MS = 5_000;
 /** Time for the answer to a ping, milliseconds: whoever asks for readiness does not wait longer. */
 export const PING_MS = 5_000;
+/** Time without any answer after which all connections are made anew, milliseconds: long enough for the driver to come back by itself. */
+export const SILENCE_MS = 15_000;
+/** Time for a call, milliseconds: longer than all that it may wait for. */
+export const CALL_MS = 60_000;
 /** Time for which a number of a revocation is tried for, milliseconds: others win it in between, but not for ever. */
 export const NUMBER_MS = 20_000;
 /** Time in which the holder of the lock, under which the database is changed as a whole, counts on, milliseconds. */

@@ -5,9 +5,10 @@ import type { CommandStartedEvent, Db, DbOptions, MongoClient, MongoClientOption
 import { auditRepository } from './audit.ts';
 import { type Database, databaseOf } from './database.ts';
 import { deviceRepository } from './devices.ts';
-import { guarded, toStartError, toStoreError } from './fault.ts';
+import { type Guard, guarded, toStartError, under } from './fault.ts';
 import { keyRepository } from './keys.ts';
 import { ANSWER_MS, HEARTBEAT_MS, MAJORITY_MS, MAX_CONNECTIONS, PING_MS, SERVER_SELECTION_MS } from './limits.ts';
+import { followLiveness, type Liveness } from './liveness.ts';
 import { metaRepository } from './meta.ts';
 import { organisationRepository } from './organisations.ts';
 import { settleAll } from './outbox.ts';
@@ -19,6 +20,7 @@ import { sessionRepository } from './sessions.ts';
 import { standingReads } from './standing.ts';
 import { exportRecords, importRecords } from './transfer.ts';
 import { userRepository } from './users.ts';
+import { within } from './within.ts';
 
 /** What was acknowledged is on the disks of a majority; what is read was acknowledged by one. Set for the database, for there an address with other wishes does not count. */
 const CONCERNS = {
@@ -48,6 +50,8 @@ export class MongoStore implements Store, PluginLife {
   readonly #db: Db;
   readonly #database: Database;
   readonly #repositories: Repositories;
+  readonly #liveness: Liveness;
+  readonly #guard: Guard;
   #state: 'new' | 'starting' | 'open' | 'closed' = 'new';
   #schema: SchemaChange | undefined;
 
@@ -60,7 +64,9 @@ export class MongoStore implements Store, PluginLife {
     if (onCommand) this.#client.on('commandStarted', onCommand);
     this.#db = this.#client.db(name, CONCERNS);
     this.#database = databaseOf(this.#db);
-    this.#repositories = repositoriesOf(this.#database, () => this.#checkOpen());
+    this.#liveness = followLiveness(this.#client);
+    this.#guard = { check: () => this.#checkOpen(), liveness: this.#liveness };
+    this.#repositories = repositoriesOf(this.#database, this.#guard);
   }
 
   /** Numbers of the schema before the start and since. */
@@ -141,17 +147,14 @@ export class MongoStore implements Store, PluginLife {
 
   /** Resolves when a server that takes writes answers. */
   async ping(): Promise<void> {
-    try {
-      this.#checkOpen();
-      await within(PING_MS, this.#requireWritable());
-    } catch (error) {
-      throw toStoreError(error);
-    }
+    this.#checkOpen();
+    await under(this.#guard, () => within(PING_MS, this.#requireWritable()));
   }
 
   /** Ends the connections. Calls that wait are rejected. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#state = 'closed';
+    await this.#liveness[Symbol.asyncDispose]();
     await this.#client.close().catch(() => undefined);
   }
 
@@ -164,19 +167,6 @@ export class MongoStore implements Store, PluginLife {
   /** The driver would connect by itself, also after it was closed. */
   #checkOpen(): void {
     if (this.#state !== 'open') throw new TowlineError('store_failed', 'The store is not open.');
-  }
-}
-
-/** The wait ends when the time is up; what comes later is dropped. */
-async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TowlineError('store_failed', undefined, { detail: `no answer within ${ms} ms` })), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -193,18 +183,18 @@ function clientOf(uri: string, settings: MongoClientOptions): MongoClient {
   }
 }
 
-function repositoriesOf(database: Database, check: () => void): Repositories {
+function repositoriesOf(database: Database, guard: Guard): Repositories {
   return {
-    devices: guarded(deviceRepository(database), check),
-    registrations: guarded(registrationRepository(database), check),
-    keys: guarded(keyRepository(database), check),
-    users: guarded(userRepository(database), check),
-    organisations: guarded(organisationRepository(database), check),
-    secrets: guarded(secretRepository(database), check),
-    sessions: guarded(sessionRepository(database), check),
-    audit: guarded(auditRepository(database), check),
-    revocations: guarded(revocationRepository(database), check),
-    meta: guarded(metaRepository(database), check),
-    ...guarded(standingReads(database), check),
+    devices: guarded(deviceRepository(database), guard),
+    registrations: guarded(registrationRepository(database), guard),
+    keys: guarded(keyRepository(database), guard),
+    users: guarded(userRepository(database), guard),
+    organisations: guarded(organisationRepository(database), guard),
+    secrets: guarded(secretRepository(database), guard),
+    sessions: guarded(sessionRepository(database), guard),
+    audit: guarded(auditRepository(database), guard),
+    revocations: guarded(revocationRepository(database), guard),
+    meta: guarded(metaRepository(database), guard),
+    ...guarded(standingReads(database), guard),
   };
 }
