@@ -1,4 +1,5 @@
 import type { Collection, Db, Document } from 'mongodb';
+import type { WaitingRevocation } from './append-revocation.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { Stored } from './shapes.ts';
 import { allOf, type Condition } from './visibility.ts';
@@ -23,6 +24,8 @@ export interface Database {
   /** What the store notes about the database itself. */
   readonly schema: Collection<Stored>;
   readonly queue: KeyedQueue;
+  /** Revocations of this process that wait for their numbers. */
+  readonly waiting: WaitingRevocation[];
 }
 
 /** Names of the collections that hold objects of the relay. */
@@ -46,6 +49,7 @@ export function databaseOf(db: Db): Database {
     revocations: db.collection<Numbered>('revocations'),
     schema: objects('schema'),
     queue: new KeyedQueue(),
+    waiting: [],
   };
 }
 

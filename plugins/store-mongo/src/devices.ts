@@ -3,7 +3,7 @@ import { TowlineError } from '@towline/protocol';
 import { type Database, findById } from './database.ts';
 import { isInserted } from './fault.ts';
 import { MAX_ENDED } from './limits.ts';
-import { entryOf, inTurn, settle } from './outbox.ts';
+import { AFTER, entryOf, inTurn, settle } from './outbox.ts';
 import { cutPage, startOf } from './page-cursor.ts';
 import { deviceShape, type Stored } from './shapes.ts';
 import { allOf, type Condition, reachableBy } from './visibility.ts';
@@ -93,10 +93,10 @@ async function update(
       $inc: { revision: 1 },
       ...(follows && { $push: { outbox: entry } }),
     } as object,
-    { returnDocument: 'after' },
+    AFTER,
   );
   if (!changed) throw new TowlineError('store_conflict', 'The device was changed in between.');
-  if (follows) await settle(database, 'devices', id);
+  if (follows) await settle(database, 'devices', id, changed);
   return deviceShape.fromDocument(changed);
 }
 
@@ -108,9 +108,9 @@ async function remove(database: Database, { id, caller }: Place, notice: Revocat
     if (present.outbox?.length) await settle(database, 'devices', id);
     const idle = { 'outbox.0': { $exists: false } };
     const left = { gone: true, outbox: [entryOf({ kind: 'device', id }, notice, 'revoke')] };
-    const removed = await database.devices.findOneAndReplace(allOf({ _id: id }, reachableBy(caller), idle), left);
+    const removed = await database.devices.findOneAndReplace(allOf({ _id: id }, reachableBy(caller), idle), left, AFTER);
     if (!removed) continue;
-    await settle(database, 'devices', id);
+    await settle(database, 'devices', id, removed);
     return true;
   }
 }

@@ -1,7 +1,7 @@
 import type { Caller, RevocationNotice, Store } from '@towline/contract';
 import { type Database, findById } from './database.ts';
 import { isInserted } from './fault.ts';
-import { entryOf, inTurn, settle } from './outbox.ts';
+import { AFTER, entryOf, inTurn, settle } from './outbox.ts';
 import { cutPage, startOf } from './page-cursor.ts';
 import { keyShape } from './shapes.ts';
 import { allOf, type Condition, visibleTo } from './visibility.ts';
@@ -60,12 +60,16 @@ async function spend({ keys }: Database, id: string): Promise<boolean> {
 }
 
 async function revoke(database: Database, id: string, notice: RevocationNotice, caller: Caller): Promise<boolean> {
-  const revoked = await database.keys.findOneAndUpdate(allOf({ _id: id, ...LIVE }, visibleTo(caller)), {
-    $set: { revokedAt: notice.at, revokedReason: notice.code },
-    $inc: { revision: 1 },
-    $push: { outbox: entryOf({ kind: 'key', id }, notice) },
-  } as object);
+  const revoked = await database.keys.findOneAndUpdate(
+    allOf({ _id: id, ...LIVE }, visibleTo(caller)),
+    {
+      $set: { revokedAt: notice.at, revokedReason: notice.code },
+      $inc: { revision: 1 },
+      $push: { outbox: entryOf({ kind: 'key', id }, notice) },
+    } as object,
+    AFTER,
+  );
   if (!revoked) return false;
-  await settle(database, 'keys', id);
+  await settle(database, 'keys', id, revoked);
   return true;
 }

@@ -23,7 +23,9 @@ export const PING_MS = 5_000;
 /** Time without any answer after which all connections are made anew, milliseconds: long enough for the driver to come back by itself. */
 export const SILENCE_MS = 15_000;
 /** Time for a call, milliseconds: longer than all that it may wait for. */
-export const CALL_MS = 60_000;
+export const CALL_MS = 120_000;
+/** Revocations written together. */
+export const MAX_APPENDED = 100;
 /** Time for which a number of a revocation is tried for, milliseconds: others win it in between, but not for ever. */
 export const NUMBER_MS = 20_000;
 /** Time in which the holder of the lock, under which the database is changed as a whole, counts on, milliseconds. */

@@ -2,7 +2,7 @@ import type { Caller, Membership, MembershipOutcome, RevocationNotice, Store } f
 import type { OrgId } from '@towline/protocol';
 import { type Database, findById } from './database.ts';
 import { isInserted } from './fault.ts';
-import { entryOf, inTurn, settle } from './outbox.ts';
+import { AFTER, entryOf, inTurn, settle } from './outbox.ts';
 import { cutPage, startOf } from './page-cursor.ts';
 import { byAddress, type Member, organisationShape, type Stored } from './shapes.ts';
 import { allOf, type Condition, organisationsOf } from './visibility.ts';
@@ -130,13 +130,17 @@ async function remove(
   { id, caller }: { readonly id: string; readonly caller: Caller },
   notice: RevocationNotice,
 ): Promise<boolean> {
-  const deleted = await database.organisations.findOneAndUpdate(allOf(place(id, caller), LIVE), {
-    $set: { deletedAt: notice.at, members: [] },
-    $inc: { revision: 1, version: 1 },
-    $push: { outbox: entryOf({ kind: 'org', id }, notice, 'forget') },
-  } as object);
+  const deleted = await database.organisations.findOneAndUpdate(
+    allOf(place(id, caller), LIVE),
+    {
+      $set: { deletedAt: notice.at, members: [] },
+      $inc: { revision: 1, version: 1 },
+      $push: { outbox: entryOf({ kind: 'org', id }, notice, 'forget') },
+    } as object,
+    AFTER,
+  );
   if (!deleted) return false;
-  await settle(database, 'organisations', id);
+  await settle(database, 'organisations', id, deleted);
   return true;
 }
 

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Revocation, RevocationNotice } from '@towline/contract';
-import { TowlineError } from '@towline/protocol';
 import type { Collection } from 'mongodb';
+import { appendRevocation } from './append-revocation.ts';
 import type { Database } from './database.ts';
-import { isInserted } from './fault.ts';
-import { NUMBER_MS } from './limits.ts';
 import type { Stored } from './shapes.ts';
 import { scopeOfOrganisation } from './visibility.ts';
 
@@ -28,6 +26,9 @@ export interface OutboxEntry {
 export type Settled = 'devices' | 'keys' | 'users' | 'organisations';
 const SETTLED: readonly Settled[] = ['devices', 'keys', 'users', 'organisations'];
 
+/** A change answers with the document as it is then, for {@link settle}. */
+export const AFTER = Object.freeze({ returnDocument: 'after' });
+
 /** An entry for a change. */
 export function entryOf(
   about: Pick<Revocation, 'kind' | 'id'>,
@@ -44,18 +45,20 @@ export function inTurn<Value>(database: Database, collection: Settled, id: strin
   return database.queue.run(`${collection} ${id}`, work);
 }
 
-/** Carries out what waits in one document, oldest first. Only inside {@link inTurn}. */
-export async function settle(database: Database, name: Settled, id: string): Promise<void> {
+/** Carries out what waits in one document, oldest first. `known`: as it is now, where that was just read. Only inside {@link inTurn}. */
+export async function settle(database: Database, name: Settled, id: string, known?: Stored | null): Promise<void> {
   const collection = database[name];
+  let document = known ?? (await collection.findOne({ _id: id }));
   for (;;) {
-    const document = await collection.findOne({ _id: id });
-    const entry = document?.outbox?.[0];
+    const [entry, ...more] = document?.outbox ?? [];
     if (!document || !entry) return;
     if (entry.effect === 'revoke') await revokeKeysOfDevice(database, id, entry);
     if (entry.effect === 'move') await moveBelongings(database, document);
     if (entry.effect === 'forget') await database.secrets.deleteMany({ scope: scopeOfOrganisation(id) });
-    if (entry.notice) await appendRevocation(database, entry.op, entry.notice);
-    await close(collection, document, entry);
+    if (entry.notice) await appendRevocation(database, { op: entry.op, ...entry.notice });
+    const isClosed = await close(collection, document, entry);
+    if (isClosed && more.length === 0) return;
+    document = await collection.findOne({ _id: id });
   }
 }
 
@@ -68,28 +71,6 @@ export async function settleAll(database: Database): Promise<void> {
       .toArray();
     for (const { _id } of waiting) await inTurn(database, name, _id, () => settle(database, name, _id));
   }
-}
-
-/** Number of the last revocation. The last one always stays in the database, hidden when it was deleted. */
-export async function lastRevocation({ revocations }: Database): Promise<number> {
-  const [last] = await revocations.find().sort({ _id: -1 }).limit(1).project({ _id: 1 }).toArray();
-  return last?._id ?? 0;
-}
-
-/**
- * Whoever inserts a number first has it; the other takes the next. A second one of the same change is refused by the index of `op`.
- * A number that is taken but not yet with a majority is not seen: then the same one is tried for again, and no number is left out.
- */
-async function appendRevocation(database: Database, op: string, notice: Omit<Revocation, 'number'>): Promise<void> {
-  await database.queue.run('revocations', async () => {
-    const until = performance.now() + NUMBER_MS;
-    while (performance.now() < until) {
-      const number = (await lastRevocation(database)) + 1;
-      if (await isInserted(database.revocations.insertOne({ _id: number, op, ...notice }))) return;
-      if (await database.revocations.findOne({ op })) return;
-    }
-    throw new TowlineError('store_failed', undefined, { detail: 'the next number of a revocation is taken, and not with a majority' });
-  });
 }
 
 /**
@@ -122,8 +103,9 @@ async function moveBelongings({ keys, registrations, sessions }: Database, { _id
   }
 }
 
-/** A change of the owner in between leaves the entry there, and it is carried out again for the new one. */
-async function close(collection: Collection<Stored>, { _id, owner }: Stored, { op, effect }: OutboxEntry): Promise<void> {
-  if (effect === 'revoke') await collection.deleteOne({ _id, gone: true, 'outbox.op': op });
-  else await collection.updateOne({ _id, 'outbox.0.op': op, ...(effect === 'move' && { owner }) }, { $pop: { outbox: -1 } } as object);
+/** A change of the owner in between leaves the entry there, and it is carried out again for the new one: false. */
+async function close(collection: Collection<Stored>, { _id, owner }: Stored, { op, effect }: OutboxEntry): Promise<boolean> {
+  if (effect === 'revoke') return (await collection.deleteOne({ _id, gone: true, 'outbox.op': op })).deletedCount === 1;
+  const first = { _id, 'outbox.0.op': op, ...(effect === 'move' && { owner }) };
+  return (await collection.updateOne(first, { $pop: { outbox: -1 } } as object)).matchedCount === 1;
 }

@@ -1,8 +1,9 @@
 import type { Revocation, Store } from '@towline/contract';
 import type { Document } from 'mongodb';
+import { lastRevocation } from './append-revocation.ts';
 import type { Database } from './database.ts';
 import { MAX_REVOCATIONS } from './limits.ts';
-import { lastRevocation, settleAll } from './outbox.ts';
+import { settleAll } from './outbox.ts';
 
 const SHOWN = { hidden: { $exists: false } };
 

@@ -1,7 +1,7 @@
 import type { RevocationNotice, Store, User, UserLogin } from '@towline/contract';
 import { type Database, findById } from './database.ts';
 import { isInserted } from './fault.ts';
-import { entryOf, inTurn, settle } from './outbox.ts';
+import { AFTER, entryOf, inTurn, settle } from './outbox.ts';
 import { cutPage, startOf } from './page-cursor.ts';
 import { userShape } from './shapes.ts';
 import type { Condition } from './visibility.ts';
@@ -80,12 +80,16 @@ async function disable(
   { id, by }: { readonly id: string; readonly by: string },
   notice: RevocationNotice,
 ): Promise<boolean> {
-  const disabled = await database.users.findOneAndUpdate({ _id: id, disabledAt: { $exists: false } }, {
-    $set: { disabledAt: notice.at, disabledBy: by },
-    $inc: { revision: 1 },
-    $push: { outbox: entryOf({ kind: 'user', id }, notice) },
-  } as object);
+  const disabled = await database.users.findOneAndUpdate(
+    { _id: id, disabledAt: { $exists: false } },
+    {
+      $set: { disabledAt: notice.at, disabledBy: by },
+      $inc: { revision: 1 },
+      $push: { outbox: entryOf({ kind: 'user', id }, notice) },
+    } as object,
+    AFTER,
+  );
   if (!disabled) return false;
-  await settle(database, 'users', id);
+  await settle(database, 'users', id, disabled);
   return true;
 }
