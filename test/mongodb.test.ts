@@ -48,6 +48,7 @@ afterAll(async () => {
   api?.[Symbol.dispose]();
   await relay?.[Symbol.asyncDispose]();
   await system[Symbol.asyncDispose]();
+  await database.drop();
   await server.stop();
 });
 
@@ -134,6 +135,7 @@ describe.skipIf(missing)('an export', { timeout: TEST_MS }, () => {
     expect([...kinds]).toEqual(STORE_RECORD_KINDS);
     for (const lines of later) expect(lines).toEqual(first);
     expect(await mongo(['store', 'import', files[0]])).toMatchObject({ code: 1, stderr: expect.stringContaining('not empty') });
+    await moved.drop();
   });
 });
 

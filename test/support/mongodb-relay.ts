@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MongoStore } from '@towline/store-mongo';
+import { MongoClient } from 'mongodb';
 import type { MongodbServer } from './mongodb.ts';
 import type { Finished } from './process.ts';
 import { runRelay, startRelayOn } from './relay-process.ts';
@@ -14,9 +15,11 @@ export interface RelayDatabase {
   start(name: string, options?: { readonly port?: number }): Promise<TestRelay>;
   /** Runs `towline-relay COMMAND` on the data folder and the database of a relay. */
   run(name: string, args: readonly string[]): Promise<Finished>;
+  /** Deletes it from the server, which may be one that stays. */
+  drop(): Promise<void>;
 }
 
-/** A database that nobody uses yet. The relays share an encryption key, as those on one database must. `port`: of the way to the server. */
+/** A database that nobody uses yet. The relays share an encryption key, as those on one database must. */
 export function relayDatabase(dir: string, { uri }: Pick<MongodbServer, 'uri'>): RelayDatabase {
   const database = `towline-test-${randomBytes(8).toString('hex')}`;
   const config = join(dir, `${database}.yaml`);
@@ -27,6 +30,11 @@ export function relayDatabase(dir: string, { uri }: Pick<MongodbServer, 'uri'>):
     name: database,
     start: (name, { port = 0 } = {}) => startRelayOn(dataOf(name), { config, env, port }),
     run: (name, args) => runRelay([...args, '--config', config, '--data', dataOf(name)], { env }),
+    async drop() {
+      const client = new MongoClient(uri);
+      await client.db(database).dropDatabase();
+      await client.close();
+    },
   };
 }
 
