@@ -1,4 +1,5 @@
 import { storeCases } from '@towline/conformance/store-cases';
+import type { Store } from '@towline/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MongodbServer, startMongodb, whyNoMongodb } from '../../../test/support/mongodb.ts';
 import { CONTENT } from '../src/database.ts';
@@ -9,7 +10,10 @@ import { isServed, type QueryShape, queriesIn, type SentCommand, withoutSession 
 const ONLY_ON_MONGODB = new Set(['two stores on one data: a race between them has exactly one winner']);
 const BUILD_MS = 600_000;
 /** Hundreds of changes one after the other: FerretDB reads a collection whole for each. */
-const CASE_MS = 180_000;
+const CASE_MS = 300_000;
+/** With hundreds at one time the last would wait longer there than a call may: they are handed to it a few at a time. */
+const FEW_AT_A_TIME = new Set(['revocations: at most 500 are handed out at once, the oldest first']);
+const FEW = 8;
 
 /** Queries that no index answers by itself, and why they may be. */
 const ALLOWED: Readonly<Record<string, string>> = {
@@ -48,7 +52,7 @@ describe('the store contract on MongoDB', () => {
         if (!server.isReal && ONLY_ON_MONGODB.has(name)) return context.skip('needs TOWLINE_TEST_MONGODB_URI: FerretDB cannot show it');
         const handle = await makeStore(server, onCommand);
         try {
-          await run(handle);
+          await run(!server.isReal && FEW_AT_A_TIME.has(name) ? { ...handle, store: revokingFew(handle.store) } : handle);
         } finally {
           await handle.dispose();
         }
@@ -57,6 +61,24 @@ describe('the store contract on MongoDB', () => {
     );
   }
 });
+
+/** The store, with at most some revocations of keys under way. */
+function revokingFew(store: Store): Store {
+  const turns: (() => void)[] = [];
+  let running = 0;
+  const revoke: Store['keys']['revoke'] = async (...args) => {
+    if (running >= FEW) await new Promise<void>((resolve) => turns.push(resolve));
+    running += 1;
+    try {
+      return await store.keys.revoke(...args);
+    } finally {
+      running -= 1;
+      turns.shift()?.();
+    }
+  };
+  const keys = { ...store.keys, revoke };
+  return { keys, revocations: store.revocations } as unknown as Store;
+}
 
 describe('the queries that all these cases made', () => {
   it('go by indexes that are declared, each but those that mean a whole collection', (context) => {
