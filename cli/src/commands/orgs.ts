@@ -30,7 +30,7 @@ function createCommand(program: Program): Command {
     .description('create an organisation (platform admins)')
     .argument('<id>', 'lower-case letters, digits and inner dashes; given once, for ever')
     .option('--name <name>', 'its name for people; the id when left out')
-    .option('--adopt', 'also when devices or keys name the id already: they belong to it from then on');
+    .option('--adopt', 'also when devices, keys or secrets name the id already: they belong to it from then on');
   return program.bind(command, async (context, { args: [word], options }) => {
     const id = readOrg(word!);
     const name = textOf(options.name);

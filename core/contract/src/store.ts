@@ -294,7 +294,7 @@ export interface Store {
   readonly meta: MetaRepository;
   /** What counts for a user now: one round trip. For the kernel only. */
   standing(query: StandingQuery): Promise<Standing>;
-  /** Whether anything names this scope: a device, key, request to enrol or share; secrets do not count. For the kernel only. */
+  /** Whether anything names this scope: a device, key, request to enrol, share or secret. For the kernel only. */
   isScopeUsed(scope: Scope): Promise<boolean>;
   /** Every object, kind by kind, within a kind in a stable order; a state that was at one moment where the store can give that, else docs/store.md says what may differ. */
   export(signal: AbortSignal): AsyncIterable<StoreRecord>;

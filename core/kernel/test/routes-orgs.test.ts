@@ -12,6 +12,7 @@ beforeAll(async () => {
     carol: { email: 'carol@example.com' },
     limited: { email: 'limited@example.com', streams: ['exec'] },
     claims: { email: 'claims@example.com', scopes: [{ scope: 'org:claimed', role: 'operator' }] },
+    chief: { email: 'chief@example.com', scopes: [{ scope: 'org:led', role: 'admin' }] },
   });
   await relay.call('claims', 'GET /v1/me');
 });
@@ -79,6 +80,17 @@ describe('organisations', () => {
     expect(await relay.call('root', 'POST /v1/orgs', { id: 'early', adopt: true })).toMatchObject({ status: 201 });
     await relay.call('root', 'PUT /v1/orgs/early/members/alice@example.com', { role: 'admin' });
     expect((await relay.call<DeviceView>('alice', `GET /v1/devices/${device}`)).body).toMatchObject({ owner: 'org:early', role: 'admin' });
+  });
+
+  it('do not take over secrets that somebody set by the claims of a login, unless that is meant', async () => {
+    expect(await relay.call('chief', 'PUT /v1/secrets/org:led/LEFT', { value: 'x' })).toMatchObject({ status: 200 });
+    expect(await relay.call('root', 'POST /v1/orgs', { id: 'led' })).toMatchObject({
+      status: 409,
+      code: 'conflict',
+      message: expect.stringContaining('secrets'),
+    });
+    expect(await relay.call('root', 'POST /v1/orgs', { id: 'led', adopt: true })).toMatchObject({ status: 201 });
+    expect((await relay.trail('org.created'))[0]).toMatchObject({ detail: { org: 'led', adopted: true } });
   });
 
   it('created at the same moment are one', async () => {

@@ -102,13 +102,12 @@ export const standingCases: readonly StoreCase[] = [
     },
   },
   {
-    name: 'scopes: one is used by a device, a key, a scope of a key, a request to enrol or a share, and by nothing else',
+    name: 'scopes: one is used by a device, a key, a scope of a key, a request to enrol, a share or a secret, and by nothing else',
     async run({ store }) {
       const used = () => store.isScopeUsed(ACME);
       const unused = async () => assert.equal(await used(), false);
       await fill(store);
       await store.devices.insert(sampleDevice(1, { shares: [sampleShare(BOB)] }));
-      await store.secrets.insert(sampleSecret(1, { scope: ACME }));
       await unused();
       assert.deepEqual([await store.isScopeUsed(ADA), await store.isScopeUsed(BOB)], [true, true]);
       await store.devices.update(idOf(1), { shares: [sampleShare(ACME, { until: 1 })] }, 1, [ADA]);
@@ -120,6 +119,11 @@ export const standingCases: readonly StoreCase[] = [
       await store.registrations.insert(sampleRegistration(1, { owner: ACME, state: 'rejected' }));
       assert.equal(await used(), true);
       await store.registrations.deleteForDevice(idOf(1));
+      await unused();
+      const secret = sampleSecret(1, { scope: ACME });
+      await store.secrets.insert(secret);
+      assert.equal(await used(), true);
+      await store.secrets.remove(ACME, secret.name, [ACME]);
       await unused();
       await store.keys.insert(sampleKey(5, { owner: BOB, scopes: [{ scope: ACME, role: 'viewer' }] }));
       assert.equal(await used(), true);

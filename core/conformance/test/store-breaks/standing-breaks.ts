@@ -63,7 +63,7 @@ export const standingBreaks: readonly Break[] = [
     },
   },
   {
-    promise: 'scopes: one is used by a device, a key, a scope of a key, a request to enrol or a share, and by nothing else',
+    promise: 'scopes: one is used by a device, a key, a scope of a key, a request to enrol, a share or a secret, and by nothing else',
     fault: 'looks at the owners of devices only',
     of: (store) =>
       replaceMember(store, 'isScopeUsed', async (owner) => {
@@ -72,13 +72,14 @@ export const standingBreaks: readonly Break[] = [
       }),
   },
   {
-    promise: 'scopes: one is used by a device, a key, a scope of a key, a request to enrol or a share, and by nothing else',
+    promise: 'scopes: one is used by a device, a key, a scope of a key, a request to enrol, a share or a secret, and by nothing else',
     fault: 'takes every organisation for used',
     of: (store) => replaceMember(store, 'isScopeUsed', async (scope) => scope.startsWith('org:') || store.isScopeUsed(scope)),
   },
   {
-    promise: 'scopes: one is used by a device, a key, a scope of a key, a request to enrol or a share, and by nothing else',
-    fault: 'counts secrets',
-    of: (store) => replaceMember(store, 'isScopeUsed', async (scope) => (await store.secrets.count(scope)) > 0 || store.isScopeUsed(scope)),
+    promise: 'scopes: one is used by a device, a key, a scope of a key, a request to enrol, a share or a secret, and by nothing else',
+    fault: 'does not count secrets',
+    of: (store) =>
+      replaceMember(store, 'isScopeUsed', async (scope) => (await store.secrets.count(scope)) === 0 && store.isScopeUsed(scope)),
   },
 ];

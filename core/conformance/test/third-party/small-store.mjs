@@ -459,7 +459,8 @@ function isScopeUsed({ all }, scope) {
   return (
     all('device').some((device) => owns(device) || names(device.shares)) ||
     all('key').some((key) => owns(key) || names(key.scopes)) ||
-    all('registration').some(owns)
+    all('registration').some(owns) ||
+    all('secret').some((one) => one.scope === scope)
   );
 }
 

@@ -22,7 +22,7 @@ export async function createOrganisation(parts: ChangeParts, asker: Asker, reque
   await refuseTakenId(store, id);
   const used = await store.isScopeUsed(orgScope(id));
   if (used && !adopt) {
-    throw new TowlineError('conflict', `Devices, keys, shares or requests to enrol name ${orgScope(id)} already.`, {
+    throw new TowlineError('conflict', `Devices, keys, shares, requests to enrol or secrets name ${orgScope(id)} already.`, {
       hint: 'Send "adopt": true where they are meant to belong to this organisation.',
     });
   }

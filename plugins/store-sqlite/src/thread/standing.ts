@@ -24,8 +24,8 @@ export function standingReads(statements: Statements) {
       statements.get(
         `SELECT 1 WHERE EXISTS (SELECT 1 FROM device WHERE owner = ?) OR EXISTS (SELECT 1 FROM device_share WHERE scope = ?)
            OR EXISTS (SELECT 1 FROM api_key WHERE owner = ?) OR EXISTS (SELECT 1 FROM api_key_scope WHERE scope = ?)
-           OR EXISTS (SELECT 1 FROM registration WHERE owner = ?)`,
-        ...[scope, scope, scope, scope, scope],
+           OR EXISTS (SELECT 1 FROM registration WHERE owner = ?) OR EXISTS (SELECT 1 FROM secret WHERE scope = ?)`,
+        ...[scope, scope, scope, scope, scope, scope],
       ) !== undefined,
   };
 }
