@@ -1,4 +1,4 @@
-import { type Page, type PageRequest, type Principal, type Secret, TowlineError } from '@towline/contract';
+import { isTowlineError, type Page, type PageRequest, type Principal, type Secret, TowlineError } from '@towline/contract';
 import { type Scope, secretNameFault, secretValueFault } from '@towline/protocol';
 import { callerOf, requireOnScope } from '../access/roles.ts';
 import { createTurns } from '../enrolment/turns.ts';
@@ -91,6 +91,8 @@ async function refuseLate({ store }: KeepingParts, scope: Scope): Promise<void> 
   try {
     await refuseDeletedOrg(store, scope);
   } catch (error) {
+    // Only then: a store that failed says nothing about the organisation.
+    if (!isTowlineError(error) || error.code !== 'org_deleted') throw error;
     const { items } = await store.secrets.list({ scope }, { limit: MAX_SECRETS }, [scope]);
     for (const { name } of items) await store.secrets.remove(scope, name, [scope]);
     throw error;
