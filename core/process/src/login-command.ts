@@ -10,6 +10,9 @@ import { secretsScript } from './secret-environment.ts';
  */
 const OTHER_LANGUAGES = Object.freeze(['fish', 'csh', 'tcsh', 'nu', 'elvish', 'xonsh', 'pwsh', 'ion']);
 
+/** Runs the words behind it. */
+const RUN = 'exec "$@"';
+
 /**
  * The words that run `argv`, unsplit, in the login environment of a user: `$SHELL -lc 'exec "$@"'`. For a user
  * whose shell is no POSIX shell /bin/sh stands in, so that the environment is that of /etc/profile and ~/.profile.
@@ -17,13 +20,20 @@ const OTHER_LANGUAGES = Object.freeze(['fish', 'csh', 'tcsh', 'nu', 'elvish', 'x
  */
 export function loginCommand({ shell }: Account, argv: readonly [string, ...string[]], secrets: readonly SecretValue[] = []): string[] {
   const interpreter = OTHER_LANGUAGES.includes(basename(shell)) ? '/bin/sh' : shell;
-  return [interpreter, '-lc', `${secretsScript(secrets)}exec "$@"`, argv[0], ...argv];
+  return [interpreter, '-lc', RUN, argv[0], ...namingSecrets(secrets, argv[0]), ...argv];
 }
 
 /** The words that start the user's own login shell. Secrets are set before it reads its files, which may change them. */
 export function loginShell({ shell }: Account, secrets: readonly SecretValue[] = []): string[] {
-  if (secrets.length === 0) return [shell, '-l'];
-  return ['/bin/sh', '-c', `${secretsScript(secrets)}exec "$@"`, 'towline', shell, '-l'];
+  return [...namingSecrets(secrets, 'towline'), shell, '-l'];
+}
+
+/**
+ * The words before a command that give the secrets their names, in a fresh shell: to that of the user a name may mean something
+ * (`argv` is the command itself in zsh), or the files of the login have made it a number or read-only.
+ */
+function namingSecrets(secrets: readonly SecretValue[], name: string): string[] {
+  return secrets.length === 0 ? [] : ['/bin/sh', '-c', `${secretsScript(secrets)}${RUN}`, name];
 }
 
 /** Makes sure that the user's shell can be started. @throws TowlineError `spawn_failed`. */

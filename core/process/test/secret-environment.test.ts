@@ -85,6 +85,18 @@ describe.each(SHELLS)('a command by %s', (shell) => {
     expect(stdout).toBe('the secret|not yet|\n');
   });
 
+  it('has them whatever its files made of variables of these names, and whatever they mean to this shell', async () => {
+    const typed = mkdtempSync(join(tmpdir(), 'towline-typed-'));
+    const profile = ['readonly FIXED=by-the-profile', 'if command -v typeset >/dev/null 2>&1; then typeset -i COUNTED; fi'];
+    for (const name of ['.profile', '.zprofile']) writeFileSync(join(typed, name), `${profile.join('\n')}\n`);
+    // `argv` is what zsh calls "$@".
+    const secrets = ['FIXED', 'COUNTED', 'argv'].map((name) => ({ name, value: 'a[$(id)]' }));
+    const env = { ...environmentOf(shell, secrets), HOME: typed };
+    const { stdout, stderr } = await run(shell, secrets, ['printenv', 'FIXED', 'COUNTED', 'argv'], env);
+    rmSync(typed, { recursive: true });
+    expect({ stdout, stderr }).toEqual({ stdout: 'a[$(id)]\n'.repeat(3), stderr: '' });
+  });
+
   it('does not run when one of them got lost on the way', async () => {
     const secrets = [{ name: 'LOST', value: 'x' }];
     const { exit, stdout } = await run(shell, secrets, ['echo', 'ran'], environmentOf(shell, []));
