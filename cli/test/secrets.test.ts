@@ -76,6 +76,21 @@ describe('towline secrets set', () => {
     expect(peer.requests.slice(before).map(({ method }) => method)).toEqual(['GET']);
   });
 
+  it.each([
+    ['three lines', 1],
+    ['more than a terminal holds at once', 800],
+  ])('takes no part of what is pasted in several lines, and leaves none of it to the shell: %s', async (_much, times) => {
+    await using user = await makeUser();
+    await using peer = await startPeer(relayOf());
+    const env = { TOWLINE_CONFIG_DIR: user.dir, TOWLINE_CA_FILE: join(user.dir, '..', 'ca.pem'), TOWLINE_API_KEY: USER_KEY };
+    const pasted = `BEGIN KEY\r${'of several lines\r'.repeat(times)}END KEY\r`;
+    const type = answers(['(not shown): ', pasted]);
+    const { code, shown } = await onTerminal(['--relay', peer.url, 'secrets', 'set', 'TOKEN'], { env, type });
+    expect({ code, shown }).toMatchObject({ code: 2, shown: expect.stringMatching(/more than one line, and only one/) });
+    expect(shown).not.toMatch(/of several|END KEY/);
+    expect(peer.requests.map(({ method }) => method)).toEqual(['GET']);
+  });
+
   it('is left by Ctrl-C with 130, and nothing is set', async () => {
     await using user = await makeUser();
     await using peer = await startPeer(relayOf());

@@ -6,7 +6,7 @@ import { askSecret } from '../login/ask-secret.ts';
 export async function readSecretValue(host: Pick<Host, 'stdin' | 'stderr' | 'signal'>, name: string): Promise<string> {
   const value =
     host.stdin.isTTY === true
-      ? await askSecret(host, `Value of ${name} (not shown): `, MAX_SECRET_BYTES + 1)
+      ? await askSecret(host, `Value of ${name} (not shown): `, { longest: MAX_SECRET_BYTES + 1, oneLine: true })
       : (await readWhole(host.stdin)).replace(/\r?\n$/, '');
   const fault = secretValueFault(value);
   if (fault === null) return value;
