@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { ByteStream, Device, Link, OpenSession, Principal, Role, Store, StreamHandler } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
-import { clientOpen, createApiKeyText, createId, type OrgId, type Scope, SECRETS_FEATURE, type SessionId } from '@towline/protocol';
+import {
+  clientOpen,
+  createApiKeyText,
+  createId,
+  type OrgId,
+  type Scope,
+  SECRETS_FEATURE,
+  type SessionId,
+  toTowlineError,
+} from '@towline/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugin as apikey } from '../../../plugins/auth-apikey/src/index.ts';
 import { plugin as exec } from '../../../plugins/stream-exec/src/relay.ts';
@@ -14,7 +23,7 @@ import { sealSecret } from '../src/secrets/user-secrets.ts';
 import type { StreamHandlers } from '../src/sessions/judge-again.ts';
 import { type JudgeParts, judgeOpening } from '../src/sessions/judge-opening.ts';
 import { createSessionLedger } from '../src/sessions/ledger.ts';
-import { createOpeningGuard } from '../src/sessions/opening-guard.ts';
+import { createOpeningGuard, type OpeningGuard } from '../src/sessions/opening-guard.ts';
 import { addDevice, addShared, clock } from './live-sessions.ts';
 import { createKeptLog, openStoreHere, type StoreHere } from './store-here.ts';
 
@@ -115,7 +124,8 @@ async function open(
   principal: Principal,
   named: string,
   secrets: readonly string[] = [],
-): Promise<{ judging: string[][]; noting: string[][]; session: OpenSession | null }> {
+  guard: OpeningGuard = createOpeningGuard(),
+): Promise<{ judging: string[][]; noting: string[][]; session: OpenSession | null; refused: string | null }> {
   const { store, trips, forget } = counted(here.store);
   const registry = createDeviceRegistry();
   for (const device of [mine, acmes, shared]) {
@@ -130,7 +140,7 @@ async function open(
     audit: (event) => pipeline.note(event),
     settling: { store, admins: new Set(), clock },
     handlers: new Map([['/exec/1', { name: 'exec', handler: exec.create({}, {} as never) as StreamHandler }]]) satisfies StreamHandlers,
-    guard: createOpeningGuard(),
+    guard,
     keys,
     clock,
   };
@@ -139,11 +149,15 @@ async function open(
   const head = clientOpen.encode({ device: named, session: createId<SessionId>(), protocol: '/exec/1', body: stdin });
   forget();
   const opener = { credential: createLinkCredential(principal), address: '127.0.0.1' };
-  const judged = await judgeOpening(parts, { head } as ByteStream, opener).catch(() => null);
+  let refused: string | null = null;
+  const judged = await judgeOpening(parts, { head } as ByteStream, opener).catch((error: unknown) => {
+    refused = toTowlineError(error).code;
+    return null;
+  });
   const judging = trips.map((trip) => [...trip]);
   forget();
   if (judged !== null) await ledger.open(judged.session);
-  return { judging, noting: trips, session: judged?.session ?? null };
+  return { judging, noting: trips, session: judged?.session ?? null, refused };
 }
 
 const PRINCIPALS: Readonly<Record<string, { who: () => Promise<Principal>; device: () => Device }>> = {
@@ -204,4 +218,16 @@ it('a device that is not there, or hidden, costs no more by name than one that i
     // The third is the record of the refusal.
     expect(judging.slice(2)).toEqual([['audit.append']]);
   }
+});
+
+it('secrets are looked for and decrypted at a bounded rate, of which each principal has its own', async () => {
+  const guard = createOpeningGuard(() => 0);
+  const some = Array.from({ length: 50 }, (_, at) => `N_${at}`);
+  const [amy, bob] = [await logIn({ authorization: 'Bearer amy@example.com' }), await logIn({ authorization: 'Bearer bob@example.com' })];
+  const ask = async (who: Principal, device: Device, secrets: readonly string[] = []) =>
+    (await open(who, device.id, secrets, guard)).refused;
+  for (let at = 0; at < 40; at += 1) expect(await ask(amy, mine, some)).toBe('not_found');
+  expect(await ask(amy, mine, ['ONE'])).toBe('rate_limited');
+  expect(await ask(amy, mine)).toBeNull();
+  expect(await ask(bob, shared, some)).toBe('not_found');
 });

@@ -89,7 +89,9 @@ async function judge(parts: JudgeParts, { open, opener, seen }: Judging): Promis
   requireStream(principal, device, { stream: found.name, role: found.handler.right, now: clock.now() });
   if (open.resume !== undefined) throw new TowlineError('not_found', 'The session is not known any more.');
   const prepared = found.handler.prepare(await checkBody(found.handler.body, open.body), { principal, device });
-  const secrets = await secretsFor(parts, { principal, device, words: prepared.secrets ?? [] });
+  const words = prepared.secrets ?? [];
+  parts.guard.admitSecrets(opener.credential.claimed.id, words.length);
+  const secrets = await secretsFor(parts, { principal, device, words });
   const detail = { ...prepared.audit, ...(secrets.length === 0 ? {} : { secrets: secrets.map(secretLabel) }) };
   const session: OpenSession = {
     id: open.session as SessionId,

@@ -7,7 +7,13 @@ const OPENINGS_PER_SECOND = 1_000;
 const MAX_JUDGED_AT_ONCE = 64;
 /** Refused openings of one principal that are recorded in a second, averaged over a minute. */
 const REFUSALS_PER_SECOND = 2;
+/**
+ * Secrets that openings of one principal ask for in a second, averaged over ten: one of the largest costs the relay as much as opening
+ * a stream does, and an opening may name fifty. A command with two of them on a hundred devices a second stays below.
+ */
+const SECRETS_PER_SECOND = 200;
 const OPENINGS_BURST_SECONDS = 10;
+const SECRETS_BURST_SECONDS = 10;
 const REFUSALS_BURST_SECONDS = 60;
 /** A principal that has opened nothing for so long is forgotten, milliseconds: its buckets are full again by then. */
 const FORGET_AFTER_MS = 120_000;
@@ -15,6 +21,7 @@ const FORGET_AFTER_MS = 120_000;
 interface Account {
   readonly openings: TokenBucket;
   readonly refusals: TokenBucket;
+  readonly secrets: TokenBucket;
   judged: number;
   omitted: number;
   lastMs: number;
@@ -24,6 +31,8 @@ interface Account {
 export interface OpeningGuard {
   /** Runs the judgement of an opening, or refuses it unjudged. @throws TowlineError `rate_limited`. */
   judge<Result>(principal: string, work: () => Promise<Result>): Promise<Result>;
+  /** Counts the secrets that an opening asks for, before they are looked up. @throws TowlineError `rate_limited`. */
+  admitSecrets(principal: string, count: number): void;
   /** Whether one more refusal of this principal is recorded, and how many were not since the last that was. Null: it is not. */
   admitRefusal(principal: string): { readonly omitted: number } | null;
 }
@@ -41,6 +50,7 @@ export function createOpeningGuard(nowMs: () => number = () => performance.now()
     const known = accounts.get(principal) ?? {
       openings: new TokenBucket(OPENINGS_PER_SECOND, OPENINGS_BURST_SECONDS, now),
       refusals: new TokenBucket(REFUSALS_PER_SECOND, REFUSALS_BURST_SECONDS, now),
+      secrets: new TokenBucket(SECRETS_PER_SECOND, SECRETS_BURST_SECONDS, now),
       judged: 0,
       omitted: 0,
       lastMs: now,
@@ -61,6 +71,10 @@ export function createOpeningGuard(nowMs: () => number = () => performance.now()
       } finally {
         account.judged -= 1;
       }
+    },
+    admitSecrets(principal, count) {
+      if (count === 0 || accountOf(principal).secrets.take(nowMs(), count)) return;
+      throw new TowlineError('rate_limited', 'Your sessions ask for too many secrets at once.');
     },
     admitRefusal(principal) {
       const account = accountOf(principal);

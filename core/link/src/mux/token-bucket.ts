@@ -12,12 +12,12 @@ export class TokenBucket {
     this.#filledMs = nowMs;
   }
 
-  /** Whether one more event is admitted at this monotonic time. */
-  take(nowMs: number): boolean {
+  /** Whether one more event, or so many at once, are admitted at this monotonic time. */
+  take(nowMs: number, events = 1): boolean {
     this.#tokens = Math.min(this.#capacity, this.#tokens + (nowMs - this.#filledMs) * this.#perMs);
     this.#filledMs = nowMs;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (this.#tokens < events) return false;
+    this.#tokens -= events;
     return true;
   }
 }
