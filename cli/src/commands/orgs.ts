@@ -68,7 +68,7 @@ function showCommand(program: Program): Command {
 
 function deleteCommand(program: Program): Command {
   const command = new Command('delete')
-    .description('delete an organisation: its memberships and keys end, its id is not given again')
+    .description('delete an organisation: its memberships, keys and secrets end, its id is not given again')
     .argument('<id>')
     .option('--devices-to <scope>', 'who gets its devices: user:EMAIL or org:ID; needed when it has some')
     .option('--yes', 'do not ask on the terminal');
