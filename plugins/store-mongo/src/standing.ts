@@ -32,13 +32,14 @@ async function deletedAmong({ organisations }: Database, ids: readonly string[])
   return (await deleted.project({ _id: 1 }).toArray()).map(({ _id }) => _id as OrgId);
 }
 
-async function isScopeUsed({ devices, keys, registrations }: Database, scope: string): Promise<boolean> {
+async function isScopeUsed({ devices, keys, registrations, secrets }: Database, scope: string): Promise<boolean> {
   const found = await Promise.all([
     devices.findOne({ owner: scope }),
     devices.findOne({ 'shares.scope': scope }),
     keys.findOne({ owner: scope }),
     keys.findOne({ 'scopes.scope': scope }),
     registrations.findOne({ owner: scope }),
+    secrets.findOne({ scope }),
   ]);
   return found.some((one) => one !== null);
 }
