@@ -90,7 +90,7 @@ class Connection {
     // A transport that was asked for tells nothing of the better ones, so it is not remembered.
     const memory = settings.transport === 'auto' ? createLadderFile(settings.files.dir, log) : createProcessMemory();
     this.#ladder = createLadder({ relay: settings.relay, rungs: options.rungs, memory });
-    this.#sessions = new LiveSessions(settings.maxSessions);
+    this.#sessions = new LiveSessions(settings.maxSessions, settings.maxConnections);
     this.#apiKey = options.credential.apiKey;
     this.#enrolment = enrolment;
     this.#hopeless = new Set([...HOPELESS, ...(enrolment === null ? HOPELESS_AT_FIRST : [])]);

@@ -11,15 +11,22 @@ export interface LiveSession {
   release(): void;
 }
 
+/** Sessions of both kinds together: as many as a device may name in the proof that begins a link. */
+const MAX_LIVE = 5_000;
+
+/** By which limit a session is bounded. */
+export type SessionKind = 'session' | 'connection';
+
 /** Sessions of a device, bounded. */
 export class LiveSessions {
-  readonly #maxSessions: number;
+  readonly #limits: Readonly<Record<SessionKind, number>>;
+  readonly #counts: Record<SessionKind, number> = { session: 0, connection: 0 };
   readonly #sessions = new Map<SessionId, Entry>();
   #onEmpty: (() => void)[] = [];
   #closed = false;
 
-  constructor(maxSessions: number) {
-    this.#maxSessions = maxSessions;
+  constructor(maxSessions: number, maxConnections = maxSessions) {
+    this.#limits = { session: maxSessions, connection: maxConnections };
   }
 
   /** Ids of the sessions that live. */
@@ -31,12 +38,13 @@ export class LiveSessions {
    * Takes a place.
    * @throws TowlineError `session_limit` when there is none, `conflict` when the id is in use, `device_offline` after {@link close}.
    */
-  admit(id: SessionId): LiveSession {
+  admit(id: SessionId, kind: SessionKind = 'session'): LiveSession {
     if (this.#closed) throw new TowlineError('device_offline', 'The runtime on the device is being stopped.');
     if (this.#sessions.has(id)) throw new TowlineError('conflict', 'A session of that id is open on the device.');
-    if (this.#sessions.size >= this.#maxSessions) throw new TowlineError('session_limit');
-    const entry = new Entry(id, () => this.#release(entry));
+    if (this.#counts[kind] >= this.#limits[kind] || this.#sessions.size >= MAX_LIVE) throw limitReached(kind);
+    const entry = new Entry(id, kind, () => this.#release(entry));
     this.#sessions.set(id, entry);
+    this.#counts[kind] += 1;
     return entry;
   }
 
@@ -69,18 +77,28 @@ export class LiveSessions {
   #release(entry: Entry): void {
     if (this.#sessions.get(entry.id) !== entry) return;
     this.#sessions.delete(entry.id);
+    this.#counts[entry.kind] -= 1;
     if (this.#sessions.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 }
 
+function limitReached(kind: SessionKind): TowlineError {
+  if (kind === 'session') return new TowlineError('session_limit');
+  return new TowlineError('session_limit', 'Too many forwarded connections are open on the device.', {
+    hint: 'Close some first; its owner can raise `limits.connections` in device.yaml.',
+  });
+}
+
 class Entry implements LiveSession {
   readonly id: SessionId;
+  readonly kind: SessionKind;
   readonly release: () => void;
   #session: DeviceSessionEnd | null = null;
   #ended: { readonly cause: SessionEnd; readonly error: TowlineError } | null = null;
 
-  constructor(id: SessionId, release: () => void) {
+  constructor(id: SessionId, kind: SessionKind, release: () => void) {
     this.id = id;
+    this.kind = kind;
     this.release = release;
   }
 

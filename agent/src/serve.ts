@@ -62,15 +62,17 @@ async function admit(stream: ByteStream, check: GrantCheck, host: ServeHost): Pr
   const granted = check.admit(relayOpen.decode(stream.head));
   const { open, grant } = granted;
   const handler = chooseHandler(open, host);
-  const live = takePlace(open, host);
+  const live = takePlace(open, handler, host);
+  let prepared: PreparedSession | undefined;
   try {
     const body = await checkBody(handler, open);
     const { log, clock, device, runAs } = host;
     const context = { log, clock, device, runAs, principal: grant.principal, ...defined({ secrets: takeSecrets(handler, open) }) };
-    const prepared = await withinDeadline(handler.prepare(body, context));
+    prepared = await withinDeadline(stream, (signal) => handler.prepare(body, { ...context, signal }));
     const answer = openAnswer.encode({ status: 'accepted', received: 0, body: prepared.answer });
     return { ...granted, live, prepared, answer: frameMessage(answer) };
   } catch (error) {
+    prepared?.abandon?.();
     live.release();
     throw error;
   }
@@ -83,7 +85,7 @@ function chooseHandler(open: DeviceOpen, host: ServeHost): DeviceHandler {
   return handler;
 }
 
-function takePlace(open: DeviceOpen, { journal, sessions }: ServeHost): LiveSession {
+function takePlace(open: DeviceOpen, { countsAs }: DeviceHandler, { journal, sessions }: ServeHost): LiveSession {
   if (open.resume !== undefined) throw new TowlineError('not_found', 'The session is not on the device any more.');
   if (journal.full) {
     throw new TowlineError(
@@ -91,7 +93,7 @@ function takePlace(open: DeviceOpen, { journal, sessions }: ServeHost): LiveSess
       'The device has reported so many sessions that the relay has not taken note of that it begins no more.',
     );
   }
-  return sessions.admit(open.session as SessionId);
+  return sessions.admit(open.session as SessionId, countsAs);
 }
 
 async function checkBody(handler: DeviceHandler, open: DeviceOpen): Promise<unknown> {
@@ -111,15 +113,28 @@ function takeSecrets({ takesSecrets = false }: DeviceHandler, { protocol, secret
   return decodeSecrets(secrets);
 }
 
-async function withinDeadline<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new TowlineError('timeout', 'The device could not prepare the session in time.')), PREPARE_DEADLINE_MS);
+/** Prepares a session as long as its opener waits for it, and not for ever. What comes of it too late is given back. */
+async function withinDeadline(stream: ByteStream, prepare: (signal: AbortSignal) => Promise<PreparedSession>): Promise<PreparedSession> {
+  const giveUp = new AbortController();
+  const leave = () => giveUp.abort(new TowlineError('cancelled', 'Whoever opened the session has left.'));
+  const late = () => giveUp.abort(new TowlineError('timeout', 'The device could not prepare the session in time.'));
+  const timer = setTimeout(late, PREPARE_DEADLINE_MS);
+  stream.once('close', leave);
+  const preparing = prepare(giveUp.signal);
+  const givenUp = new Promise<never>((_resolve, reject) => {
+    giveUp.signal.addEventListener('abort', () => reject(giveUp.signal.reason), { once: true });
   });
   try {
-    return await Promise.race([work, late]);
+    return await Promise.race([preparing, givenUp]);
+  } catch (error) {
+    preparing.then(
+      (prepared) => prepared.abandon?.(),
+      () => {},
+    );
+    throw error;
   } finally {
     clearTimeout(timer);
+    stream.off('close', leave);
   }
 }
 
@@ -128,7 +143,7 @@ async function begin(stream: ByteStream, { open, grant, live, prepared, answer }
   const session = open.session as SessionId;
   try {
     // Nothing has begun, so there is nothing to report.
-    if (stream.destroyed) return;
+    if (stream.destroyed) return prepared.abandon?.();
     journal.start(session, open.protocol);
     log.info('session opened', { session, protocol: open.protocol, by: grant.principal });
     stream.write(answer);

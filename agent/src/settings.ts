@@ -41,6 +41,7 @@ export interface Settings {
   readonly streams: readonly string[];
   readonly runAs: string | undefined;
   readonly maxSessions: number;
+  readonly maxConnections: number;
   readonly givenKey: GivenKey | undefined;
 }
 
@@ -68,6 +69,7 @@ export async function loadSettings(options: RunOptions, env: Environment): Promi
     streams: config.streams,
     runAs: config.runAs,
     maxSessions: config.limits.sessions,
+    maxConnections: config.limits.connections,
     givenKey,
   };
 }

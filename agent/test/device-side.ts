@@ -40,6 +40,8 @@ const echoBody = z.strictObject({
   refuse: z.boolean().optional(),
   fail: z.boolean().optional(),
   hang: z.boolean().optional(),
+  /** Prepares until whoever asked has left. */
+  linger: z.boolean().optional(),
 });
 
 /** A handler that sends back what it is sent, and can be asked to refuse, fail, or go on until the session is over. */
@@ -50,7 +52,9 @@ export const echo: DeviceHandler<z.infer<typeof echoBody>> = {
   runsPrograms: false,
   async prepare(body, context) {
     if (body.refuse) throw new Error('no such thing');
+    if (body.linger) await once(context.signal, 'abort');
     return {
+      abandon: () => context.log.info('abandoned'),
       answer: { principal: context.principal },
       async run(session) {
         if (body.fail) throw new Error('the handler broke');
@@ -64,6 +68,9 @@ export const echo: DeviceHandler<z.infer<typeof echoBody>> = {
     };
   },
 };
+
+/** The same, but counted as a connection. */
+export const light: DeviceHandler<z.infer<typeof echoBody>> = { ...echo, name: 'light', protocol: '/light/1', countsAs: 'connection' };
 
 /** The same, of the kind that runs programs. */
 export const program: DeviceHandler<z.infer<typeof echoBody>> = { ...echo, name: 'program', protocol: '/program/1', runsPrograms: true };
@@ -86,7 +93,7 @@ export function createDevice(relayId: string, changes: Partial<LinkHost> = {}): 
   const host: LinkHost = {
     identity: newIdentity(),
     instance: createId<SessionId>(),
-    handlers: new Map([echo, program].map((handler) => [handler.protocol, handler as DeviceHandler])),
+    handlers: new Map([echo, program, light].map((handler) => [handler.protocol, handler as DeviceHandler])),
     sessions: new LiveSessions(8),
     journal: new SessionJournal({ monotonicMs: () => performance.now() }),
     runAs: undefined,

@@ -85,6 +85,28 @@ describe('an opening that is not in order is refused', () => {
     expect(await relay.codeOf(relay.open({}, { protocol: '/echo/1' }))).toBe('accepted');
   });
 
+  it('when too many connections are open, which sessions do not count towards', async () => {
+    const { relay } = await online({ sessions: new LiveSessions(1, 2) });
+    await relay.openSession({ hang: true }, '/light/1');
+    const { session } = await relay.openSession({ hang: true }, '/light/1');
+    expect(await relay.codeOf(relay.open({}, { protocol: '/light/1' }))).toBe('session_limit');
+    expect(await relay.codeOf(relay.open({}, { protocol: '/echo/1' }))).toBe('accepted');
+    session.cancel();
+    await relay.endOf(session.id);
+    expect(await relay.codeOf(relay.open({}, { protocol: '/light/1' }))).toBe('accepted');
+  });
+
+  it('and what was prepared for whoever has left meanwhile is given back, with its place', async () => {
+    const { relay, device } = await online({ sessions: new LiveSessions(1) });
+    const text = open({ body: { linger: true } });
+    const stream = relay.link.openStream(relayOpen.encode({ grant: relay.grant(text, { protocol: '/echo/1' }), open: text }));
+    stream.on('error', () => undefined);
+    await expect.poll(() => device.host.sessions.ids).toHaveLength(1);
+    stream.destroy();
+    await expect.poll(() => device.lines.join('\n')).toContain('abandoned');
+    expect(await relay.codeOf(relay.open({}, { protocol: '/echo/1' }))).toBe('accepted');
+  });
+
   it('when the relay takes no note of what sessions did', async () => {
     const journal = new SessionJournal({ monotonicMs: () => performance.now(), maxEntries: 4 });
     const { relay } = await online({ journal }, { acknowledge: false });

@@ -26,9 +26,11 @@ function collect(value: string, previous: readonly string[] | undefined): readon
   return [...(previous ?? []), value];
 }
 
-function cliHost({ host, output }: Context, link: DeviceLink, device: string): CliHost {
+function cliHost(context: Context, link: DeviceLink, device: string): CliHost {
+  const { host, output } = context;
   return {
     openSession: (protocol, body) => link.open({ device, protocol, body, signal: host.signal }),
+    keepLink: async (onState) => (await import('./kept-link.ts')).openKeptLink(context, device, onState),
     stdin: host.stdin,
     stdout: host.stdout,
     stderr: host.stderr,

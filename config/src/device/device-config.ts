@@ -15,7 +15,12 @@ export interface DeviceConfig {
   readonly streams: readonly string[];
   /** User that shells and commands run as. */
   readonly runAs?: string;
-  readonly limits: { /** Sessions that may live at once. */ readonly sessions: number };
+  readonly limits: {
+    /** Sessions that may live at once, forwarded connections apart. */
+    readonly sessions: number;
+    /** Forwarded connections that may be open at once. */
+    readonly connections: number;
+  };
   /** A fault with the file and line of a path. */
   faultAt(path: KeyPath, expected: string, found?: string): Fault;
 }

@@ -14,8 +14,11 @@ const USER = 'the name of a user';
 /** As many as a device may report on its control stream. */
 const MAX_SESSIONS = 5_000;
 const SESSIONS = `a whole number from 1 to ${MAX_SESSIONS.toLocaleString('en')}`;
+/** A busy forward has hundreds open; an idle one costs the device some kilobytes. */
+const DEFAULT_CONNECTIONS = 2_000;
 
 const checked = (expected: string, check: (value: string) => boolean) => z.string({ error: expected }).refine(check, expected);
+const count = z.int({ error: SESSIONS }).min(1, SESSIONS).max(MAX_SESSIONS, SESSIONS);
 
 /** Schema of device.yaml. Every key in it takes effect. */
 export const deviceSchema = z.strictObject(
@@ -41,7 +44,10 @@ export const deviceSchema = z.strictObject(
       .describe('User that shells and commands run as'),
     limits: z
       .strictObject(
-        { sessions: z.int({ error: SESSIONS }).min(1, SESSIONS).max(MAX_SESSIONS, SESSIONS).default(64).describe('Sessions at once') },
+        {
+          sessions: count.default(64).describe('Sessions at once'),
+          connections: count.default(DEFAULT_CONNECTIONS).describe('Forwarded connections at once'),
+        },
         MAPPING,
       )
       .prefault({}),

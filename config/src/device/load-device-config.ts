@@ -94,7 +94,7 @@ function buildDeviceConfig(input: DeviceConfigInput, root: MapNode, file: string
     ...(input.name === undefined ? {} : { name: input.name }),
     streams: input.streams,
     ...(input.run_as === undefined ? {} : { runAs: input.run_as }),
-    limits: { sessions: input.limits.sessions },
+    limits: input.limits,
     faultAt: (path, expected, found) => faultAtPath(root, path, { expected, ...(found === undefined ? {} : { found }) }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { ClientSession, JsonObject } from '@towline/protocol';
+import type { ClientSession, JsonObject, TowlineError } from '@towline/protocol';
 
 /** One option of a verb, in the notation of commander: `-t, --tty` or `--secret <name>`. */
 export interface CliOption {
@@ -27,10 +27,29 @@ export interface OpenedSession {
   readonly device: { readonly id: string; readonly name: string; readonly fingerprint: string };
 }
 
+/** How a kept link is. */
+export type KeptLinkState =
+  | { readonly state: 'up' }
+  /** It was lost, or could not be made again; the next attempt is after `retryMs`. */
+  | { readonly state: 'down'; readonly error: TowlineError; readonly retryMs: number };
+
+/** A link to the relay that is made again whenever it is lost. Disposing it ends it, and whatever it carries. */
+export interface KeptLink extends AsyncDisposable {
+  /**
+   * Opens a session on the device of the invocation. While the link is down this waits until it is up again, or `signal` aborts.
+   * @throws TowlineError when refused, and the reason of `signal` when that is one.
+   */
+  openSession(protocol: string, body: JsonObject, signal: AbortSignal): Promise<OpenedSession>;
+  /** Resolves when it was ended from this side. Rejects with what no waiting heals, as a revoked key. */
+  readonly over: Promise<void>;
+}
+
 /** What a verb is given by the command line program. */
 export interface CliHost {
   /** Opens a session on the device of the invocation. @throws TowlineError when refused. */
   openSession(protocol: string, body: JsonObject): Promise<OpenedSession>;
+  /** Makes a link that is kept up. `onState` is told of each change after the first. @throws TowlineError when it cannot be made. */
+  keepLink(onState: (state: KeptLinkState) => void): Promise<KeptLink>;
   readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean };

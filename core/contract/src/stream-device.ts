@@ -12,6 +12,8 @@ export interface DeviceContext {
   readonly runAs: string | undefined;
   /** For the environment of what runs, and for nothing else; their names and values are checked. Absent: there are none. */
   readonly secrets?: readonly SecretValue[];
+  /** Aborts when whoever opened the session has left before it began, or when preparing it takes too long. */
+  readonly signal: AbortSignal;
 }
 
 /** A session that can begin: what the client is told, and what runs. */
@@ -23,6 +25,8 @@ export interface PreparedSession {
    * started ended. What it returns is sent as the result, after all output.
    */
   run(session: DeviceSession): Promise<SessionResult>;
+  /** Called instead of `run` when the session does not begin after all: gives back what preparing took, as a connection. */
+  abandon?(): void;
 }
 
 /** Device half of a stream plugin. */
@@ -36,6 +40,8 @@ export interface DeviceHandler<Body = unknown> {
   readonly runsPrograms: boolean;
   /** Whether it puts the secrets of the context into the environment; an opening with secrets is refused otherwise. */
   readonly takesSecrets?: boolean;
-  /** Prepares a session; nothing is started before `run`. @throws TowlineError to refuse. */
+  /** Its sessions are many and light, as the connections of a forward: `limits.connections` of device.yaml bounds them, and not `limits.sessions`. */
+  readonly countsAs?: 'connection';
+  /** Prepares a session; nothing is started before `run` that `abandon` does not end. @throws TowlineError to refuse. */
   prepare(body: Body, context: DeviceContext): Promise<PreparedSession>;
 }

@@ -75,6 +75,7 @@ export async function runCli(args: readonly string[], options: { stdin?: Buffer 
       answer: {},
       device: { id: 'd'.repeat(32), name: 'pi', fingerprint: `sha256:${'0'.repeat(64)}` },
     }),
+    keepLink: () => Promise.reject(new Error('exec opens one session')),
     stdin,
     stdout,
     stderr,
@@ -163,6 +164,7 @@ async function prepareExec(asked: JsonObject): Promise<(socket: Socket, id: Sess
     principal: 'ada@example.com',
     device: { id: 'd'.repeat(32), name: 'pi' },
     runAs: process.getuid?.() === 0 ? 'root' : undefined,
+    signal: new AbortController().signal,
   };
   const prepared = await handler.prepare(execBodySchema.parse(JSON.parse(JSON.stringify(body))), context);
   return (socket, id) => {

@@ -112,6 +112,7 @@ async function prepareShell(asked: JsonObject): Promise<(socket: Socket, id: Ses
     principal: 'ada@example.com',
     device: { id: 'd'.repeat(32), name: 'pi' },
     runAs: process.getuid?.() === 0 ? 'root' : undefined,
+    signal: new AbortController().signal,
   };
   const prepared = await handler.prepare(shellBodySchema.parse(JSON.parse(JSON.stringify(body))), context);
   return (socket, id) => {
