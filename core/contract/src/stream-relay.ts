@@ -29,6 +29,8 @@ export interface StreamHandler<Body = unknown> {
   readonly body: StandardSchema<Body>;
   /** Role on the device that the opening needs. */
   readonly right: Role;
+  /** What the record of a refused opening says of it. No secrets. Without it such a record names the device and the protocol alone. */
+  describe?(body: Body): JsonObject;
   /** Builds what the device is asked. @throws TowlineError to refuse. */
   prepare(body: Body, context: OpeningContext): PreparedOpening;
 }

@@ -72,7 +72,7 @@ async function carryOut(
     const end = await joinStreams(stream, deviceStream, { explain: deviceSide }).finally(stop);
     settle(parts, { judged, link }, end.error);
   } catch (thrown) {
-    const error = toTowlineError(thrown);
+    const error = stream.destroyed ? toTowlineError(thrown) : deviceSide(toTowlineError(thrown));
     deviceStream.destroy(error);
     // Unless the device refused, it may have begun, and reports how that ended; where it does not, the relay writes what it knows.
     settle(parts, { judged, link }, error);

@@ -60,13 +60,13 @@ export interface JudgedOpening {
 /** Judges one opening by itself, whatever was allowed before on the same link. @throws TowlineError, after recording the refusal. */
 export async function judgeOpening(parts: JudgeParts, stream: ByteStream, opener: Opener): Promise<JudgedOpening> {
   const open = clientOpen.decode(stream.head);
-  const seen: { device: Device | null } = { device: null };
+  const seen: Judging['seen'] = { device: null };
   try {
     return await judge(parts, { open, opener, seen });
   } catch (thrown) {
     const error = toTowlineError(thrown);
     const admitted = parts.guard.admitRefusal(opener.credential.claimed.id);
-    if (admitted !== null) await recordRefusal(parts, { open, device: seen.device, opener, error, ...admitted });
+    if (admitted !== null) await recordRefusal(parts, { open, seen, opener, error, ...admitted });
     throw error;
   }
 }
@@ -74,8 +74,8 @@ export async function judgeOpening(parts: JudgeParts, stream: ByteStream, opener
 interface Judging {
   readonly open: ClientOpen;
   readonly opener: Opener;
-  /** The device, as soon as it is known: the record of a refusal names it. */
-  readonly seen: { device: Device | null };
+  /** The device, and what is wanted of it, as soon as they are known: the record of a refusal names them. */
+  readonly seen: { device: Device | null; wanted?: JsonObject };
 }
 
 async function judge(parts: JudgeParts, { open, opener, seen }: Judging): Promise<JudgedOpening> {
@@ -88,7 +88,9 @@ async function judge(parts: JudgeParts, { open, opener, seen }: Judging): Promis
   seen.device = device;
   requireStream(principal, device, { stream: found.name, role: found.handler.right, now: clock.now() });
   if (open.resume !== undefined) throw new TowlineError('not_found', 'The session is not known any more.');
-  const prepared = found.handler.prepare(await checkBody(found.handler.body, open.body), { principal, device });
+  const body = await checkBody(found.handler.body, open.body);
+  if (found.handler.describe !== undefined) seen.wanted = found.handler.describe(body);
+  const prepared = found.handler.prepare(body, { principal, device });
   const words = prepared.secrets ?? [];
   parts.guard.admitSecrets(opener.credential.claimed.id, words.length);
   const secrets = await secretsFor(parts, { principal, device, words });
@@ -102,8 +104,7 @@ async function judge(parts: JudgeParts, { open, opener, seen }: Judging): Promis
     actor: actorOf(principal),
     address: opener.address,
     openedAt: clock.now(),
-    // A key that somebody pasted into a command must not stay in the books.
-    detail: JSON.parse(maskApiKeys(JSON.stringify(detail))) as JsonObject,
+    detail: masked(detail),
   };
   return { open, principal, device, body: prepared.body, secrets, session };
 }
@@ -116,15 +117,14 @@ async function secretsFor({ store, registry, keys }: JudgeParts, request: Secret
   return secrets;
 }
 
+/** A key that somebody pasted into a command must not stay in the books. */
+function masked(detail: JsonObject): JsonObject {
+  return JSON.parse(maskApiKeys(JSON.stringify(detail))) as JsonObject;
+}
+
 async function recordRefusal(
   { audit, clock }: JudgeParts,
-  {
-    open,
-    device,
-    opener,
-    error,
-    omitted,
-  }: { open: ClientOpen; device: Device | null; opener: Opener; error: TowlineError; omitted: number },
+  { open, seen: { device, wanted = {} }, opener, error, omitted }: Judging & { readonly error: TowlineError; readonly omitted: number },
 ): Promise<void> {
   await audit({
     at: clock.now(),
@@ -136,6 +136,6 @@ async function recordRefusal(
     protocol: open.protocol,
     outcome: 'refused',
     reason: error.code,
-    detail: { asked_for: open.device, ...(omitted === 0 ? {} : { omitted_before: omitted }) },
+    detail: { ...masked(wanted), asked_for: open.device, ...(omitted === 0 ? {} : { omitted_before: omitted }) },
   });
 }

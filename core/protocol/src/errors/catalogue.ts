@@ -409,6 +409,51 @@ export const ERRORS = {
   },
   store_failed: { status: 503, wire: 130, exit: 1, text: 'The store failed.', hint: 'The log of the relay has the detail.' },
 
+  // Forwards
+  target_refused: {
+    status: 502,
+    wire: 160,
+    exit: 1,
+    text: 'Nothing accepts connections at the target.',
+    hint: 'Check the port, and that the service runs there.',
+  },
+  target_unreachable: {
+    status: 502,
+    wire: 161,
+    exit: 1,
+    text: 'The target cannot be reached from the device.',
+    hint: 'Check the address, and the network of the device.',
+  },
+  target_timeout: {
+    status: 504,
+    wire: 162,
+    exit: 1,
+    text: 'The target did not answer in time.',
+    hint: 'Check the address, and what firewalls lie between the device and it.',
+  },
+  target_not_allowed: {
+    status: 403,
+    wire: 163,
+    exit: 3,
+    text: 'Forwards to this target are not allowed.',
+    hint: 'It must be listed under `allow`, on the device and, where the relay has such a list, on the relay.',
+  },
+  target_not_found: {
+    status: 502,
+    wire: 164,
+    exit: 1,
+    text: 'The device does not know the name of the target.',
+    hint: 'Names are looked up on the device: try it there.',
+  },
+  target_reset: { status: 502, wire: 165, exit: 1, text: 'The target broke the connection.', hint: 'Its own log may tell why.' },
+  cannot_listen: {
+    status: 500,
+    wire: 166,
+    exit: 1,
+    text: 'This machine does not let the program listen there.',
+    hint: 'Choose another local port or path.',
+  },
+
   // Secrets at rest
   secret_key_missing: {
     status: 500,
