@@ -47,7 +47,7 @@ export interface Runtime {
 export function runRuntime(options: RunOptions, io: RuntimeIo): Promise<void> {
   return withRuntime(options, io, async (runtime) => {
     warnOfRoot(runtime);
-    const handlers = await loadHandlers(runtime.settings.streams);
+    const handlers = await loadHandlers(runtime.settings.streams, runtime.settings);
     const { log, env, settings } = runtime;
     const rungs = createRungs(settings.transport, { environment: env, warn: (text) => log.warn(text) });
     const credential = await obtain(runtime);

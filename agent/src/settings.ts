@@ -6,8 +6,11 @@ import type { TrustSettings } from '@towline/contract';
 import { parseRelayUrl } from '@towline/link';
 import { deviceNameFault, parseApiKey, type Scope, TowlineError } from '@towline/protocol';
 import { DeviceFiles, type Enrolment } from './identity.ts';
-import { BUILT_IN_STREAMS } from './streams.ts';
+import { allowFault, BUILT_IN_STREAMS } from './streams.ts';
 import { readTransportChoice, TRANSPORT_CHOICES, type TransportChoice } from './transports.ts';
+
+/** Targets of forwards where device.yaml lists none: the device itself. */
+const DEFAULT_ALLOW: readonly string[] = Object.freeze(['localhost:*']);
 
 /** What is typed behind `run` and `login`. */
 export interface RunOptions {
@@ -39,6 +42,8 @@ export interface Settings {
   readonly owner: Scope | undefined;
   readonly name: string;
   readonly streams: readonly string[];
+  /** Targets of forwards that are allowed. */
+  readonly allow: readonly string[];
   readonly runAs: string | undefined;
   readonly maxSessions: number;
   readonly maxConnections: number;
@@ -56,6 +61,7 @@ export async function loadSettings(options: RunOptions, env: Environment): Promi
   const files = filesOf(env, options.profile);
   const config = await loadDeviceConfig({ dir: files.dir, env, flags: flagsOf(options) });
   checkStreams(config);
+  await checkAllow(config);
   const givenKey = readGivenKey(env);
   const enrolment = await files.enrolment();
   const relay = await chooseRelay(config, enrolment, files);
@@ -67,6 +73,7 @@ export async function loadSettings(options: RunOptions, env: Environment): Promi
     owner: config.owner,
     name: chooseName(config),
     streams: config.streams,
+    allow: config.allow ?? DEFAULT_ALLOW,
     runAs: config.runAs,
     maxSessions: config.limits.sessions,
     maxConnections: config.limits.connections,
@@ -90,10 +97,20 @@ function flagsOf({ relay, email, org, name, runAs }: RunOptions) {
 
 function checkStreams(config: DeviceConfig): void {
   const at = config.streams.findIndex((name) => !BUILT_IN_STREAMS.includes(name));
-  if (at < 0) return;
-  const { file, line, expected } = config.faultAt(['streams', at], `one of ${BUILT_IN_STREAMS.join(', ')}`);
+  if (at >= 0) throw entryFault(config, ['streams', at], { expected: `one of ${BUILT_IN_STREAMS.join(', ')}`, found: config.streams[at]! });
+}
+
+async function checkAllow(config: DeviceConfig): Promise<void> {
+  for (const [at, entry] of (config.allow ?? []).entries()) {
+    const fault = await allowFault(entry);
+    if (fault !== null) throw entryFault(config, ['allow', at], { expected: `a target that is allowed (${fault})`, found: entry });
+  }
+}
+
+function entryFault(config: DeviceConfig, path: readonly [string, number], about: { expected: string; found: string }): TowlineError {
+  const { file, line, expected } = config.faultAt(path, about.expected);
   const place = line === undefined ? file : `${file}:${line}`;
-  throw new TowlineError('config_invalid', `${place}: streams[${at}]: expected ${expected}, found "${config.streams[at]}".`);
+  return new TowlineError('config_invalid', `${place}: ${path[0]}[${path[1]}]: expected ${expected}, found "${about.found}".`);
 }
 
 function readGivenKey(env: Environment): GivenKey | undefined {

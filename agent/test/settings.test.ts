@@ -43,7 +43,14 @@ describe('settings of a runtime that cannot be right', () => {
 
   it('a stream in device.yaml that is not there is named with its line', async () => {
     await writeDeviceYaml('streams:\n  - exec\n  - telnet\n');
-    expect(await faultOf({ relay })).toMatch(/^config_invalid: .*device\.yaml:3: .*exec, shell.*telnet/);
+    expect(await faultOf({ relay })).toMatch(/^config_invalid: .*device\.yaml:3: .*exec, forward, shell.*telnet/);
+  });
+
+  it('a target in device.yaml that cannot be understood is named with its line, and what is wrong with it', async () => {
+    await writeDeviceYaml('allow:\n  - localhost:*\n  - 0177.0.0.1:80\n');
+    expect(await faultOf({ relay })).toMatch(/^config_invalid: .*device\.yaml:3: allow\[1\].*four decimal numbers.*0177/);
+    await writeDeviceYaml('allow: ["db.internal:5432", "unix:/run/app.sock"]\n');
+    expect(await load({ relay })).toMatchObject({ allow: ['db.internal:5432', 'unix:/run/app.sock'], maxConnections: 2_000 });
   });
 
   it('a device.yaml that everybody can write is refused', async () => {
@@ -64,7 +71,12 @@ describe('settings come from', () => {
       maxSessions: 3,
     });
     expect((await load({}, env)).relay.origin).toBe('https://env.example.com');
-    expect(await load({}, {})).toMatchObject({ owner: 'org:yaml', runAs: 'yaml', streams: ['shell', 'exec'] });
+    expect(await load({}, {})).toMatchObject({
+      owner: 'org:yaml',
+      runAs: 'yaml',
+      streams: ['shell', 'exec', 'forward'],
+      allow: ['localhost:*'],
+    });
   });
 
   it('the relay and trust that were kept, as long as it is that relay', async () => {

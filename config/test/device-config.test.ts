@@ -23,7 +23,7 @@ async function faultsOf(yaml: string, { env = {}, flags = {} }: Start = {}) {
 describe('device.yaml', () => {
   test('may be missing: then shell and exec are served, 64 sessions at once', async () => {
     const config = await loadDeviceConfig({ dir: scratch(), env: {} });
-    expect(config).toMatchObject({ streams: ['shell', 'exec'], limits: { sessions: 64 } });
+    expect(config).toMatchObject({ streams: ['shell', 'exec', 'forward'], limits: { sessions: 64, connections: 2_000 } });
     for (const key of ['file', 'relay', 'owner', 'name', 'runAs']) expect(config).not.toHaveProperty(key);
   });
 
@@ -65,7 +65,11 @@ describe('device.yaml', () => {
 
   test.each([
     ['an unknown key', 'stream: [shell]', 'device.yaml:1: stream: expected a known key; did you mean streams?, found an unknown key'],
-    ['a key of a later version', 'plugins: [x]', 'device.yaml:1: plugins: expected one of relay, owner, name, streams, run_as, limits'],
+    [
+      'a key of a later version',
+      'plugins: [x]',
+      'device.yaml:1: plugins: expected one of relay, owner, name, streams, allow, run_as, limits',
+    ],
     ['a relay without TLS', 'relay: http://relay.example.com', 'device.yaml:1: relay: expected the https URL of a relay'],
     ['a relay with a password', 'relay: https://u:hunter2@r.example', 'found a text of 27 characters'],
     [

@@ -84,6 +84,8 @@ export const COMMANDS: readonly CommandEntry[] = Object.freeze([
 export const DEVICE_VERBS: readonly { readonly verb: string; readonly summary: string }[] = Object.freeze([
   { verb: 'shell', summary: 'open a shell on the device' },
   { verb: 'exec', summary: 'run a command on the device' },
+  { verb: 'forward', summary: 'have local ports lead to ports of the device' },
+  { verb: 'socks', summary: 'be a SOCKS5 proxy that goes out from the device' },
   { verb: 'status', summary: 'show whether the device is online' },
   { verb: 'sessions', summary: 'list the open sessions, or end one' },
   { verb: 'audit', summary: 'show what was done with the device' },

@@ -1,5 +1,5 @@
 import type { KeptLink, KeptLinkState, Link } from '@towline/contract';
-import { createReconnectPolicy, keepLinked, type LinkState } from '@towline/link';
+import { cancellation, createReconnectPolicy, keepLinked, type LinkState } from '@towline/link';
 import { type ErrorCode, TowlineError, toTowlineError } from '@towline/protocol';
 import type { Context } from '../context.ts';
 import { openSession } from './open-session.ts';
@@ -41,9 +41,10 @@ export async function openKeptLink(context: Context, device: string, onState: (s
   over.catch((error: unknown) => present.fail(toTowlineError(error)));
   return {
     over,
-    openSession: async (protocol, body, until) => {
+    openSession: async (protocol, body, { signal: until, waitMs }) => {
+      const patience = { signal: until, untilMs: performance.now() + waitMs };
       for (;;) {
-        const link = await present.get(until);
+        const link = await present.get(patience);
         try {
           return await openSession(link, { device, protocol, body, signal: until });
         } catch (error) {
@@ -113,19 +114,21 @@ class PresentLink {
     this.#set(null);
   }
 
-  /** @throws TowlineError what ended the link for good, or `unavailable` when the signal aborts first. */
-  async get(signal: AbortSignal): Promise<Link> {
+  /** @throws TowlineError what ended the link for good, the reason of the signal, or `unavailable` when the link stays down. */
+  async get({ signal, untilMs }: { readonly signal: AbortSignal; readonly untilMs: number }): Promise<Link> {
     while (this.#link === null) {
       if (this.#failure) throw this.#failure;
-      if (signal.aborted) throw new TowlineError('unavailable', 'The connection to the relay is down.', { cause: signal.reason });
-      await this.#change(signal);
+      if (signal.aborted) throw cancellation(signal);
+      const leftMs = untilMs - performance.now();
+      if (leftMs <= 0) throw new TowlineError('unavailable', 'The connection to the relay is down.');
+      await this.#change(leftMs, signal);
     }
     return this.#link;
   }
 
   /** Whether that link is not the present one any more, or is about to be that. */
   async isGone(link: Link): Promise<boolean> {
-    if (this.#link === link) await this.#change(AbortSignal.timeout(NOTICE_MS));
+    if (this.#link === link) await this.#change(NOTICE_MS);
     return this.#link !== link;
   }
 
@@ -134,15 +137,17 @@ class PresentLink {
     for (const wake of [...this.#waiting]) wake();
   }
 
-  #change(signal: AbortSignal): Promise<void> {
+  #change(withinMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
         this.#waiting.delete(wake);
-        signal.removeEventListener('abort', wake);
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', wake);
         resolve();
       };
+      const timer = setTimeout(wake, Math.ceil(withinMs));
       this.#waiting.add(wake);
-      signal.addEventListener('abort', wake, { once: true });
+      signal?.addEventListener('abort', wake, { once: true });
     });
   }
 }

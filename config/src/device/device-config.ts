@@ -13,6 +13,8 @@ export interface DeviceConfig {
   readonly name?: string;
   /** Names of the streams that the device serves, each once. */
   readonly streams: readonly string[];
+  /** Targets that may be forwarded to, as they are written; absent: what the runtime allows by itself. */
+  readonly allow?: readonly string[];
   /** User that shells and commands run as. */
   readonly runAs?: string;
   readonly limits: {

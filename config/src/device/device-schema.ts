@@ -10,6 +10,7 @@ const RELAY = 'the https URL of a relay without user, path or query, such as htt
 const OWNER = 'user:EMAIL, org:ID, or an e-mail address';
 const NAME = 'a device name: 1 to 63 letters, digits, dots, dashes, underscores or inner spaces, and no command of towline';
 const STREAM = 'the name of a stream: lower-case letters, digits and dashes';
+const TARGET = 'a target, as HOST:PORTS or unix:PATH';
 const USER = 'the name of a user';
 /** As many as a device may report on its control stream. */
 const MAX_SESSIONS = 5_000;
@@ -37,8 +38,15 @@ export const deviceSchema = z.strictObject(
         checked(STREAM, (value) => /^[a-z0-9][a-z0-9-]{0,62}$/.test(value)),
         { error: 'a list of streams' },
       )
-      .default(['shell', 'exec'])
+      .default(['shell', 'exec', 'forward'])
       .describe('What the device serves'),
+    allow: z
+      .array(
+        checked(TARGET, (value) => value !== ''),
+        { error: 'a list of targets' },
+      )
+      .optional()
+      .describe('Targets that may be forwarded to'),
     run_as: checked(USER, (value) => /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/.test(value))
       .optional()
       .describe('User that shells and commands run as'),

@@ -93,6 +93,7 @@ function buildDeviceConfig(input: DeviceConfigInput, root: MapNode, file: string
     ...(owner === null ? {} : { owner }),
     ...(input.name === undefined ? {} : { name: input.name }),
     streams: input.streams,
+    ...(input.allow === undefined ? {} : { allow: input.allow }),
     ...(input.run_as === undefined ? {} : { runAs: input.run_as }),
     limits: input.limits,
     faultAt: (path, expected, found) => faultAtPath(root, path, { expected, ...(found === undefined ? {} : { found }) }),

@@ -179,7 +179,9 @@ export const relaySchema = z.strictObject(
         MAPPING,
       )
       .prefault({}),
-    streams: list(pluginEntry, 'a list of stream plugins').default(['shell', 'exec']).describe('What the relay offers to do on devices'),
+    streams: list(pluginEntry, 'a list of stream plugins')
+      .default(['shell', 'exec', 'forward'])
+      .describe('What the relay offers to do on devices'),
     transports: list(pluginEntry, 'a list of transport plugins')
       .min(1, 'at least one transport')
       .default(['tls', 'quic'])

@@ -36,10 +36,14 @@ export type KeptLinkState =
 /** A link to the relay that is made again whenever it is lost. Disposing it ends it, and whatever it carries. */
 export interface KeptLink extends AsyncDisposable {
   /**
-   * Opens a session on the device of the invocation. While the link is down this waits until it is up again, or `signal` aborts.
-   * @throws TowlineError when refused, and the reason of `signal` when that is one.
+   * Opens a session on the device of the invocation. While the link is down this waits for it, `waitMs` at most.
+   * @throws TowlineError when refused, `unavailable` when the link stays down, and the reason of `signal` when that is one.
    */
-  openSession(protocol: string, body: JsonObject, signal: AbortSignal): Promise<OpenedSession>;
+  openSession(
+    protocol: string,
+    body: JsonObject,
+    patience: { readonly signal: AbortSignal /** Milliseconds. */; readonly waitMs: number },
+  ): Promise<OpenedSession>;
   /** Resolves when it was ended from this side. Rejects with what no waiting heals, as a revoked key. */
   readonly over: Promise<void>;
 }

@@ -1,0 +1,52 @@
+import { createSocket, type RemoteInfo } from 'node:dgram';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { MAX_FLOW_WAITING } from '../limits.ts';
+import { targetText } from '../target/target.ts';
+import type { Flows } from './flows.ts';
+import type { Reported } from './report.ts';
+import { readSocksDatagram, type SocksTarget, socksReply } from './socks-message.ts';
+
+/** What an association works with. */
+export interface AssociationParts {
+  readonly flows: Flows;
+  readonly reported: Reported;
+  /** Distinguishes its flows from all others. */
+  readonly id: string;
+}
+
+/**
+ * Carries datagrams for a program as long as its connection lasts (RFC 1928, section 7). They are taken from the program's own
+ * address, and from the port that it named, else the first that it uses. Fragments are dropped. Never rejects.
+ */
+export async function serveAssociation(control: Socket, named: SocksTarget, { flows, reported, id }: AssociationParts): Promise<void> {
+  const v6 = control.localAddress === '::1';
+  const socket = createSocket(v6 ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
+  socket.on('error', () => {});
+  socket.bind(0, v6 ? '::1' : '127.0.0.1');
+  await once(socket, 'listening');
+  let peer = named.port === 0 ? null : named.port;
+  let closed = false;
+  const answer = (head: Buffer, from: RemoteInfo) => (datagram: Buffer) => {
+    if (closed || socket.getSendQueueSize() > MAX_FLOW_WAITING) reported.statistics.dropped += 1;
+    else socket.send([head, datagram], from.port, from.address, () => {});
+  };
+  socket.on('message', (datagram, from) => {
+    if (from.address !== control.remoteAddress || (peer !== null && from.port !== peer)) return;
+    const read = readSocksDatagram(datagram);
+    if (read === null) {
+      reported.statistics.dropped += 1;
+      return;
+    }
+    peer ??= from.port;
+    const target = { kind: 'udp', ...read.target } as const;
+    const head = Buffer.from(read.head);
+    flows.send(`${id} ${targetText(target)}`, read.bytes, () => ({ target, forward: reported, answer: answer(head, from) }));
+  });
+  control.write(socksReply(0, { v6, port: socket.address().port }));
+  control.resume();
+  await new Promise((resolve) => control.once('close', resolve).once('end', () => control.end()));
+  closed = true;
+  socket.close();
+  flows.end(`${id} `);
+}

@@ -1,0 +1,79 @@
+import { lookup } from 'node:dns/promises';
+import { TowlineError } from '@towline/protocol';
+import { LOOK_UP_MS, MAX_ADDRESSES, MAX_LOOK_UPS } from '../limits.ts';
+import { type Address, parseAddress } from '../target/address.ts';
+import type { AllowList } from '../target/allow-list.ts';
+import type { Host } from '../target/host.ts';
+import { type NetworkTarget, targetMessage, targetText } from '../target/target.ts';
+
+/** Finds the addresses of a host. Whoever connects takes one of those that were judged, and does not look the name up again. */
+export type ResolveHost = (host: Host, signal: AbortSignal) => Promise<readonly Address[]>;
+
+/** Makes it, with a bound on look-ups at a time. */
+export function createResolveHost(): ResolveHost {
+  const turns = createTurns(MAX_LOOK_UPS);
+  return async (host, signal) => (host.kind === 'address' ? [host.address] : await turns(() => lookUp(host.name, signal), signal));
+}
+
+/** Those of the addresses found that a target may be reached at, a few at most. @throws TowlineError `target_not_allowed` when there is none. */
+export function allowedAddresses(target: NetworkTarget, found: readonly Address[], allow: AllowList): readonly Address[] {
+  const allowed = found.filter((address) => allow.allowsAddress(target, address));
+  // What a name leads to inside of a network is not told to whoever may not go there.
+  if (allowed.length === 0) throw notAllowed(target);
+  return allowed.slice(0, MAX_ADDRESSES);
+}
+
+/** The error for a target that the device's list does not mean. */
+export function notAllowed(target: Parameters<typeof targetMessage>[0]): TowlineError {
+  const text = targetText(targetMessage(target));
+  return new TowlineError('target_not_allowed', `The device does not allow forwards to ${text}.`, {
+    hint: `Its owner can list “${target.kind === 'unix' ? 'unix:' : ''}${text}” under \`allow\` in device.yaml.`,
+  });
+}
+
+async function lookUp(name: string, signal: AbortSignal): Promise<Address[]> {
+  try {
+    const found = await within(lookup(name, { all: true, order: 'verbatim' }), signal);
+    return found.map(({ address }) => parseAddress(address)).filter((address) => address !== null);
+  } catch (error) {
+    if (error instanceof TowlineError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EAI_AGAIN')
+      throw new TowlineError('target_not_found', `The device cannot look up ${name}: its resolver does not answer.`);
+    throw new TowlineError('target_not_found', `The device knows no host of the name ${name}.`);
+  }
+}
+
+/** A look-up cannot be taken back; it goes on by itself, and its place is kept until it is over. */
+async function within<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const late = AbortSignal.any([signal, AbortSignal.timeout(LOOK_UP_MS)]);
+  return await Promise.race([
+    work,
+    new Promise<never>((_resolve, reject) => {
+      const giveUp = () => reject(new TowlineError('target_timeout', 'The name of the target could not be looked up in time.'));
+      if (late.aborted) giveUp();
+      else late.addEventListener('abort', giveUp, { once: true });
+    }),
+  ]);
+}
+
+/** Lets so many works run at a time; who waits leaves when the signal aborts. */
+function createTurns(places: number) {
+  const waiting: (() => void)[] = [];
+  let free = places;
+  const release = () => {
+    const next = waiting.shift();
+    if (next === undefined) free += 1;
+    else next();
+  };
+  return async <Value>(work: () => Promise<Value>, signal: AbortSignal): Promise<Value> => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      signal.throwIfAborted();
+      return await work();
+    } finally {
+      release();
+    }
+  };
+}

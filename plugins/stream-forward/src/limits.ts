@@ -1,0 +1,43 @@
+/** Limits of forwards. Each has its reason. */
+
+/** Time for one look-up of a name on the device, milliseconds: a resolver asks a second server after five seconds. */
+export const LOOK_UP_MS = 6_000;
+/** Look-ups at a time: the system has four threads for these, and the files of the device need one. */
+export const MAX_LOOK_UPS = 3;
+/** Time for a connection to a target, milliseconds; look-up and connection stay below the ten seconds a device has to prepare a session. */
+export const CONNECT_MS = 8_000;
+/** Addresses of one name that are tried. */
+export const MAX_ADDRESSES = 4;
+/** How long a target may be silent before the system asks whether it is still there, milliseconds. */
+export const KEEP_ALIVE_MS = 60_000;
+
+/** Largest datagram: IPv4 leaves so much of 65,535 bytes. */
+export const MAX_DATAGRAM = 65_507;
+/** Datagrams of one flow that wait for the other end, bytes; what comes beyond that is dropped, as networks do. */
+export const MAX_FLOW_WAITING = 262_144;
+/** Silence after which the device gives a flow up whose client does not, milliseconds: longer than any client of ours waits. */
+export const DEVICE_FLOW_IDLE_MS = 330_000;
+
+/** Silence after which the client ends a flow, milliseconds, unless told otherwise. Most answers come within a second. */
+export const FLOW_IDLE_MS = 60_000;
+/** Shortest and longest such time, seconds. */
+export const FLOW_IDLE_SECONDS = Object.freeze({ least: 1, most: 300 });
+/** Flows of one command; a new one takes the place of the one that was silent for longest. */
+export const MAX_FLOWS = 1_024;
+/** Connections of one command that are open or being opened. */
+export const MAX_CONNECTIONS = 4_096;
+/** Openings of one command that are under way: a relay judges 64 of one principal at a time, and a second command wants some. */
+export const MAX_OPENINGS = 32;
+/** How long a connection waits for the link to the relay and its turn, milliseconds: a person waits so long. */
+export const WAIT_MS = 10_000;
+/** How long an opening may take in all, milliseconds: the device has ten seconds for its part. */
+export const OPEN_MS = 30_000;
+/** How long the device may take to tell how a connection ended that is over here, milliseconds. */
+export const RESULT_MS = 10_000;
+/** Local ports that one command listens on. */
+export const MAX_LISTENERS = 1_024;
+
+/** Time for a program to say by SOCKS what it wants, milliseconds. */
+export const SOCKS_HANDSHAKE_MS = 10_000;
+/** Standard port of SOCKS (RFC 1928). */
+export const SOCKS_PORT = 1_080;
