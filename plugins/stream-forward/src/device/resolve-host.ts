@@ -6,13 +6,19 @@ import type { AllowList } from '../target/allow-list.ts';
 import type { Host } from '../target/host.ts';
 import { type NetworkTarget, targetMessage, targetText } from '../target/target.ts';
 
+/** What localhost is, whatever the resolver of the device says (RFC 6761, section 6.3). */
+const LOCAL_ADDRESSES: readonly Address[] = Object.freeze(['127.0.0.1', '::1'].map((text) => parseAddress(text)!));
+
 /** Finds the addresses of a host. Whoever connects takes one of those that were judged, and does not look the name up again. */
 export type ResolveHost = (host: Host, signal: AbortSignal) => Promise<readonly Address[]>;
 
 /** Makes it, with a bound on look-ups at a time. */
 export function createResolveHost(): ResolveHost {
   const turns = createTurns(MAX_LOOK_UPS);
-  return async (host, signal) => (host.kind === 'address' ? [host.address] : await turns(() => lookUp(host.name, signal), signal));
+  return async (host, signal) => {
+    if (host.kind === 'address') return [host.address];
+    return host.name === 'localhost' ? LOCAL_ADDRESSES : await turns(() => lookUp(host.name, signal), signal);
+  };
 }
 
 /** Those of the addresses found that a target may be reached at, a few at most. @throws TowlineError `target_not_allowed` when there is none. */

@@ -33,6 +33,8 @@ export function parseName(text: string): Host | string {
   if (lower === '') return 'no host';
   if (text.length > 4 * LONGEST_NAME) return 'longer than a host name can be';
   if (isNumeric(lower)) return 'an IPv4 address has to be written as four decimal numbers without leading zeros';
+  // What else there is in ASCII means something to a parser of URLs, which is what turns other scripts into ASCII.
+  if (/[^a-z0-9._\-\u00a0-\u{10ffff}]/u.test(lower)) return 'not a host name';
   const name = /^[\x21-\x7e]*$/.test(lower) ? lower : domainToASCII(lower);
   // Some letters turn into digits and dots on the way.
   if (name === '' || isNumeric(name)) return 'not a host name';
