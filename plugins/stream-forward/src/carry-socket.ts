@@ -1,5 +1,6 @@
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { isTowlineError, type Session, type SessionResult } from '@towline/protocol';
+import { FLUSH_MS } from './limits.ts';
 
 /** How a carried connection ended. */
 export type CarriedEnd =
@@ -27,14 +28,21 @@ export function carrySocket(socket: Socket, session: Session): Promise<CarriedEn
   });
 }
 
-/** Breaks a connection so that its peer sees that it did not end well. A unix socket has no reset, and is closed. */
+/**
+ * Breaks a connection so that its peer sees that it did not end well: what waits to be sent is dropped, but for what a clean end stands
+ * behind already. A unix socket has no reset, and is closed.
+ */
 export function resetSocket(socket: Socket): void {
   if (socket.destroyed) return;
-  try {
-    socket.resetAndDestroy();
-  } catch {
-    socket.destroy();
+  if (socket.writableEnded && !socket.writableFinished) {
+    // The system refuses to reset what it is about to end.
+    const timer = setTimeout(() => socket.destroy(), FLUSH_MS);
+    socket.once('close', () => clearTimeout(timer)).once('finish', () => resetSocket(socket));
+    return;
   }
+  // Node's own resetAndDestroy() sends all that waits, and a clean end, before the reset.
+  if (socket.remoteAddress !== undefined) Object.assign(socket, { resetAndClosing: true });
+  socket.destroy();
 }
 
 class Carrying {
@@ -96,6 +104,6 @@ class Carrying {
 
   #reset(): void {
     this.#wasReset = true;
-    if (this.#socket instanceof Socket) resetSocket(this.#socket);
+    resetSocket(this.#socket);
   }
 }

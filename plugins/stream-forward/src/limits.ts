@@ -11,6 +11,9 @@ export const MAX_ADDRESSES = 4;
 /** How long a target may be silent before the system asks whether it is still there, milliseconds. */
 export const KEEP_ALIVE_MS = 60_000;
 
+/** How long a socket may take to send what waits before its end, once its session has broken, milliseconds. */
+export const FLUSH_MS = 10_000;
+
 /** Largest datagram: IPv4 leaves so much of 65,535 bytes. */
 export const MAX_DATAGRAM = 65_507;
 /** Datagrams of one flow that wait for the other end, bytes; what comes beyond that is dropped, as networks do. */

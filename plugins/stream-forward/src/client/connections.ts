@@ -26,7 +26,14 @@ export interface Connections {
 /** Makes it. */
 export function createConnections(openings: Openings, report: Report): Connections {
   const open = new Set<Socket>();
+  const joined = new Map<Socket, Reported>();
   let closed = false;
+  const count = (socket: Socket) => {
+    const statistics = joined.get(socket)?.statistics;
+    if (statistics === undefined || !joined.delete(socket)) return;
+    statistics.bytesToDevice += socket.bytesRead;
+    statistics.bytesFromDevice += socket.bytesWritten;
+  };
   const fail = (forward: Reported, target: TargetMessage, error: TowlineError) => {
     forward.statistics.failures += 1;
     if (!closed && error.code !== OWN_END) report.failed(forward, targetText(target), error);
@@ -67,16 +74,20 @@ export function createConnections(openings: Openings, report: Report): Connectio
       }
     },
     async join(socket, session, { target, forward }) {
+      joined.set(socket, forward);
       const { end } = await carrySocket(socket, session);
-      forward.statistics.bytesToDevice += socket.bytesRead;
-      forward.statistics.bytesFromDevice += socket.bytesWritten;
-      if (end === 'socket') session.cancel();
-      const error = end === 'socket' ? null : await errorOf(session);
+      count(socket);
+      const isOwnEnd = closed || end === 'socket';
+      if (isOwnEnd) session.cancel();
+      const error = isOwnEnd ? null : await errorOf(session);
       if (error !== null) fail(forward, target, error);
     },
     close() {
       closed = true;
-      for (const socket of open) resetSocket(socket);
+      for (const socket of open) {
+        count(socket);
+        resetSocket(socket);
+      }
     },
   };
   return connections;

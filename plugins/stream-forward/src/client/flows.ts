@@ -32,9 +32,9 @@ export interface Flows {
 export function createFlows(openings: Openings, report: Report, idleMs: number): Flows {
   // In the order of their last datagram.
   const flows = new Map<string, Flow>();
-  const drop = (key: string, flow: Flow) => {
+  const drop = (key: string, flow: Flow, atOnce = false) => {
     if (flows.get(key) === flow) flows.delete(key);
-    flow.end();
+    flow.end(atOnce);
   };
   const sweep = () => {
     const oldest = performance.now() - idleMs;
@@ -72,7 +72,7 @@ export function createFlows(openings: Openings, report: Report, idleMs: number):
     },
     close() {
       clearInterval(timer);
-      for (const [key, flow] of flows) drop(key, flow);
+      for (const [key, flow] of flows) drop(key, flow, true);
     },
   };
 }
@@ -126,10 +126,12 @@ class Flow {
     }
   }
 
-  end(): void {
+  /** Ends it in good order, or at once. */
+  end(atOnce: boolean): void {
     this.#over.abort(new TowlineError('cancelled'));
     this.#early = [];
-    this.#session?.output(0).end();
+    if (atOnce) this.#session?.cancel();
+    else this.#session?.output(0).end();
   }
 
   #begin(session: ClientSession): void {

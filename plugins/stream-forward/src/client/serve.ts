@@ -43,12 +43,21 @@ export async function serveForwards(host: CliHost, serving: Serving): Promise<nu
   await using link = await host.keepLink((state) => (state.state === 'up' ? report.linkUp() : report.linkDown(state.error, state.retryMs)));
   const openings = createOpenings(link);
   await openings.open({ check: [...serving.check] }, host.signal);
-  using connections = disposable(createConnections(openings, report));
-  using flows = disposable(createFlows(openings, report, serving.flowIdleMs));
+  const connections = createConnections(openings, report);
+  const flows = createFlows(openings, report, serving.flowIdleMs);
   const started: Started[] = [];
+  const close = () => {
+    for (const each of started.splice(0)) each.close();
+    connections.close();
+    flows.close();
+  };
+  const reported: Reported[] = [];
+  // Before the link goes: what ends with it did not fail.
+  host.signal.addEventListener('abort', close, { once: true });
   try {
     for await (const each of serving.start({ openings, connections, flows, report })) {
       started.push(each);
+      reported.push(each.reported);
       tell(each, report);
     }
     report.ready();
@@ -56,10 +65,9 @@ export async function serveForwards(host: CliHost, serving: Serving): Promise<nu
     if (!host.signal.aborted) throw new TowlineError('link_closed');
     return INTERRUPTED;
   } finally {
-    for (const each of started) each.close();
-    connections.close();
-    flows.close();
-    report.statistics(started.map(({ reported }) => reported));
+    host.signal.removeEventListener('abort', close);
+    close();
+    report.statistics(reported);
   }
 }
 
@@ -67,8 +75,4 @@ function tell({ reported, isWide }: Started, report: Report): void {
   report.listening(reported);
   if (isWide)
     report.warn(`${reported.places.join(' and ')} can be reached from other machines: whoever does so reaches ${reported.target} as you`);
-}
-
-function disposable<Part extends { close(): void }>(part: Part): Part & Disposable {
-  return Object.assign(part, { [Symbol.dispose]: () => part.close() });
 }
