@@ -53,6 +53,8 @@ export interface DeviceOptions {
   readonly org?: string;
   readonly args?: readonly string[];
   readonly env?: ProgramOptions['env'];
+  /** Program and words that start what follows them, as `unshare --mount` does. */
+  readonly through?: readonly string[];
 }
 
 /** How `towline` is run. */
@@ -107,7 +109,8 @@ export function createSystem(): TestSystem {
         ...(options.args ?? []),
       ];
       const deviceDir = join(dir, `device-${name}`);
-      const program = keep(startProgram(bin('towline-agent'), args, { env: { TOWLINE_CONFIG_DIR: deviceDir, ...options.env } }));
+      const [file = '', ...before] = [...(options.through ?? []), bin('towline-agent')];
+      const program = keep(startProgram(file, [...before, ...args], { env: { TOWLINE_CONFIG_DIR: deviceDir, ...options.env } }));
       return { program, dir: deviceDir, name, event: createEvents(program), [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
     },
     async enrolDevice(relay, options = {}) {

@@ -4,6 +4,7 @@ import { allowedAddresses, createResolveHost, type ResolveHost } from './device/
 import { connectionSession } from './device/serve-tcp.ts';
 import { flowSession } from './device/serve-udp.ts';
 import { allowedSocket } from './device/unix-path.ts';
+import { REACH_MS } from './limits.ts';
 import { FORWARD_PROTOCOL, type ForwardBody, forwardBodySchema, type TargetRange } from './messages.ts';
 import { type AllowList, createAllowList } from './target/allow-list.ts';
 import { type NetworkTarget, readTarget, type Target } from './target/target.ts';
@@ -33,10 +34,11 @@ interface Parts {
 }
 
 async function open(target: Target, { list, resolve }: Parts, { signal }: DeviceContext): Promise<PreparedSession> {
-  if (target.kind === 'unix') return connectionSession(await connectUnix(await allowedSocket(target, list), signal));
+  const patience = { signal, untilMs: performance.now() + REACH_MS };
+  if (target.kind === 'unix') return connectionSession(await connectUnix(await allowedSocket(target, list), patience));
   const addresses = allowedAddresses(target, await resolve(target.host, signal), list);
   if (target.kind === 'udp') return await flowSession(addresses[0]!, target.port);
-  return connectionSession(await connectTcp(addresses, target.port, signal));
+  return connectionSession(await connectTcp(addresses, target.port, patience));
 }
 
 /** Says whether targets are allowed, and connects to none. */

@@ -4,8 +4,8 @@
 export const LOOK_UP_MS = 6_000;
 /** Look-ups at a time: the system has four threads for these, and the files of the device need one. */
 export const MAX_LOOK_UPS = 3;
-/** Time for a connection to a target, milliseconds; look-up and connection stay below the ten seconds a device has to prepare a session. */
-export const CONNECT_MS = 8_000;
+/** Time for look-up and connection together, milliseconds: below the ten seconds that a device has to prepare a session. */
+export const REACH_MS = 9_000;
 /** Addresses of one name that are tried. */
 export const MAX_ADDRESSES = 4;
 /** How long a target may be silent before the system asks whether it is still there, milliseconds. */

@@ -1,6 +1,6 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { type ErrorCode, TowlineError } from '@towline/protocol';
-import { CONNECT_MS, KEEP_ALIVE_MS } from '../limits.ts';
+import { KEEP_ALIVE_MS } from '../limits.ts';
 import { type Address, formatAddress } from '../target/address.ts';
 
 /** What errors of the system mean for whoever asked. */
@@ -14,10 +14,16 @@ const CODES: Readonly<Record<string, ErrorCode>> = Object.freeze({
 /** Least time for one of several addresses, milliseconds. */
 const LEAST_MS = 2_000;
 
+/** How long somebody waits for a connection. */
+export interface Patience {
+  readonly signal: AbortSignal;
+  /** Monotonic time, milliseconds (performance.now). */
+  readonly untilMs: number;
+}
+
 /** Connects to the first of some addresses that accepts. @throws TowlineError why the last of them did not. */
-export async function connectTcp(addresses: readonly Address[], port: number, signal: AbortSignal): Promise<Socket> {
-  const untilMs = performance.now() + CONNECT_MS;
-  let failure = new TowlineError('target_unreachable');
+export async function connectTcp(addresses: readonly Address[], port: number, { signal, untilMs }: Patience): Promise<Socket> {
+  let failure = new TowlineError(addresses.length === 0 ? 'target_unreachable' : 'target_timeout');
   for (const [at, address] of addresses.entries()) {
     const leftMs = untilMs - performance.now();
     if (leftMs <= 0) break;
@@ -34,8 +40,8 @@ export async function connectTcp(addresses: readonly Address[], port: number, si
 }
 
 /** Connects to a unix socket. @throws TowlineError */
-export function connectUnix(path: string, signal: AbortSignal): Promise<Socket> {
-  return open({ path }, { signal, timeoutMs: CONNECT_MS });
+export function connectUnix(path: string, { signal, untilMs }: Patience): Promise<Socket> {
+  return open({ path }, { signal, timeoutMs: untilMs - performance.now() });
 }
 
 /** The error that a fault of the system stands for. */
