@@ -21,7 +21,7 @@ import type { RelayPeer } from './relay-peer.ts';
 import { DEVICE_ID } from './views.ts';
 
 /** What a test decides about each opening: an error refuses it, otherwise the session is served. */
-export type Serve = (open: ClientOpen) => TowlineError | ((end: DeviceSessionEnd, link: Link) => Promise<unknown>);
+export type Serve = (open: ClientOpen) => TowlineError | ((end: DeviceSessionEnd, link: Link, stream: ByteStream) => Promise<unknown>);
 
 /** What the peer saw of the links. */
 export interface SeenLinks {
@@ -67,5 +67,5 @@ function serveStream(stream: ByteStream, { serve, seen, link }: { serve: Serve; 
   }
   const device = { id: DEVICE_ID, name: 'pi', fingerprint: `sha256:${'b'.repeat(64)}` };
   stream.write(frameMessage(openAnswer.encode({ status: 'accepted', received: 0, body: {}, device })));
-  decided(createDeviceSession(stream, open.session as SessionId), link).catch(() => undefined);
+  decided(createDeviceSession(stream, open.session as SessionId), link, stream).catch(() => undefined);
 }
