@@ -1,4 +1,5 @@
-import type { StreamCommand } from '@towline/contract';
+import type { CliHost, StreamCommand } from '@towline/contract';
+import type { TcpTarget } from './client/join-standard-streams.ts';
 
 const UDP_IDLE = { flags: '--udp-idle <seconds>', description: 'end a flow of datagrams after so long without one (60)' };
 
@@ -19,3 +20,11 @@ export const socks: StreamCommand = {
   options: [UDP_IDLE],
   run: async (invocation, host) => (await import('./client/run-socks.ts')).runSocks(invocation, host),
 };
+
+/**
+ * Joins stdin and stdout to one TCP connection of the device of the host, until that is over: what `ssh` needs of a ProxyCommand.
+ * @throws TowlineError when it is refused or breaks.
+ */
+export async function joinStandardStreams(target: TcpTarget, host: CliHost): Promise<void> {
+  await (await import('./client/join-standard-streams.ts')).joinStandardStreams(target, host);
+}

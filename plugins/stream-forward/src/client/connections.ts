@@ -105,6 +105,7 @@ async function errorOf(session: ClientSession): Promise<TowlineError | null> {
   }
 }
 
-function failureOf({ reason, code, message }: SessionResult): TowlineError | null {
+/** What a result of the device says went wrong; null when nothing did. */
+export function failureOf({ reason, code, message }: SessionResult): TowlineError | null {
   return reason === 'ended' ? null : new TowlineError(isErrorCode(code) ? code : 'session_broken', message);
 }
