@@ -67,6 +67,12 @@ export const COMMANDS: readonly CommandEntry[] = Object.freeze([
     load: async (program: Program) => (await import('./audit.ts')).auditCommand(program),
   },
   {
+    name: 'ssh',
+    usage: 'ssh enable|disable|proxy',
+    summary: 'have OpenSSH reach devices as DEVICE.towline',
+    load: async (program: Program) => (await import('./ssh.ts')).sshCommand(program),
+  },
+  {
     name: 'runtime',
     usage: 'runtime …',
     summary: 'run this machine as a device',

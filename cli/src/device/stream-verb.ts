@@ -26,7 +26,8 @@ function collect(value: string, previous: readonly string[] | undefined): readon
   return [...(previous ?? []), value];
 }
 
-function cliHost(context: Context, link: DeviceLink, device: string): CliHost {
+/** What a verb is given for work on a device. */
+export function cliHost(context: Context, link: DeviceLink, device: string): CliHost {
   const { host, output } = context;
   return {
     openSession: (protocol, body) => link.open({ device, protocol, body, signal: host.signal }),
