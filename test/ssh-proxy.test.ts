@@ -163,7 +163,8 @@ describe.skipIf(!hasOpenSsh)('why ssh DEVICE.towline fails', () => {
   });
 
   it('is told in one line when the device is offline, and when it goes away meanwhile', async () => {
-    await using device = await own.system.enrolDevice(own.relay, { name: 'gone' });
+    // Over TLS the end of a killed runtime is seen at once.
+    await using device = await own.system.enrolDevice(own.relay, { name: 'gone', args: ['--transport', 'tls'] });
     const client = own.startSsh(['gone.towline', 'echo begun; sleep 300']);
     await client.saw(/begun/);
     device.program.child.kill('SIGKILL');
