@@ -29,7 +29,7 @@ const openForwards = async (device = 'pi') =>
 /** What a failing `ssh` says before OpenSSH's own words: one line of ours. */
 const ownLines = (stderr: string) => stderr.split(/\r?\n/).filter((line) => line.startsWith('towline: '));
 
-describe.skipIf(!hasOpenSsh)('towline ssh proxy', () => {
+describe.skipIf(!hasOpenSsh)('towline ssh proxy (needs OpenSSH)', () => {
   it('passes the end of stdin on, and the answer to it back', async () => {
     const port = await listen((socket) => {
       let bytes = 0;
@@ -90,14 +90,44 @@ describe.skipIf(!hasOpenSsh)('towline ssh proxy', () => {
     expect(grown).toBeLessThan(64);
   }, 120_000);
 
-  it('leaves Ctrl-C and a hang-up to whoever uses it, and ends by SIGTERM', async () => {
+  it('takes no more from stdin than a slow target takes', async () => {
+    const bytes = 256 * 1024 ** 2;
+    let taken = 0;
+    let start = () => {};
+    const port = await listen((socket) => {
+      socket.on('end', () => socket.end(String(taken)));
+      start = () => void socket.on('data', (chunk: Buffer) => (taken += chunk.length));
+    });
+    const program = proxy(port);
+    const stdin = program.child.stdin!;
+    let given = 0;
+    const give = () => {
+      while (given < bytes) {
+        given += 65_536;
+        if (!stdin.write(Buffer.alloc(65_536))) return void stdin.once('drain', give);
+      }
+      stdin.end();
+    };
+    give();
+    let before = -1;
+    // Until nothing more fits on the way.
+    while (before !== given) {
+      before = given;
+      await new Promise((later) => setTimeout(later, 1_000));
+    }
+    expect(given).toBeLessThan(64 * 1024 ** 2);
+    start();
+    expect(await program.finished).toMatchObject({ code: 0, stdout: String(bytes) });
+  }, 120_000);
+
+  it('leaves Ctrl-C, Ctrl-Z and a hang-up to whoever uses it, and ends by SIGTERM', async () => {
     const program = proxy(await echo());
     const answered = async (text: string) => {
       program.child.stdin!.write(text);
       await program.saw(new RegExp(text));
     };
     await answered('first');
-    for (const signal of ['SIGINT', 'SIGINT', 'SIGHUP'] as const) program.child.kill(signal);
+    for (const signal of ['SIGINT', 'SIGINT', 'SIGHUP', 'SIGTSTP'] as const) program.child.kill(signal);
     await answered('second');
     program.child.kill('SIGTERM');
     expect(await program.finished).toMatchObject({ code: 130, stdout: 'firstsecond' });
@@ -113,7 +143,7 @@ describe.skipIf(!hasOpenSsh)('towline ssh proxy', () => {
   });
 });
 
-describe.skipIf(!hasOpenSsh)('why ssh DEVICE.towline fails', () => {
+describe.skipIf(!hasOpenSsh)('why ssh DEVICE.towline fails (needs OpenSSH)', () => {
   /** Runs ssh on a host, as a user with other variables or options. */
   const fails = async (host: string, options: readonly string[] = [], env: Record<string, string> = {}) => {
     const { code, stderr } = await own.ssh([...options, host, 'true'], { env });
@@ -125,6 +155,12 @@ describe.skipIf(!hasOpenSsh)('why ssh DEVICE.towline fails', () => {
 
   it('is told in one line when there is no such device', async () => {
     expect(await fails('nothing.towline')).toMatch(/^towline: No device “nothing”, or it is not yours to see\. .*devices list/);
+  });
+
+  it('is told in one line when the name fits several devices but for its case', async () => {
+    await using _first = await own.system.enrolDevice(own.relay, { name: 'Box', args: ['--transport', 'tls'] });
+    await using _second = await own.system.enrolDevice(own.relay, { name: 'boX', args: ['--transport', 'tls'] });
+    expect(await fails('box.towline')).toMatch(/“box” fits several devices: .*boX.* use the id/);
   });
 
   it('is told in one line when nothing listens there', async () => {
@@ -195,7 +231,7 @@ describe.skipIf(!hasOpenSsh)('why ssh DEVICE.towline fails', () => {
   });
 });
 
-describe.skipIf(!hasOpenSsh)('ssh DEVICE.towline and a relay that is started again', () => {
+describe.skipIf(!hasOpenSsh)('ssh DEVICE.towline and a relay that is started again (needs OpenSSH)', () => {
   it('ends with the reason, and works again once the device is back', async () => {
     const client: Program = own.startSsh(['pi.towline', 'echo begun; sleep 300']);
     await client.saw(/begun/);

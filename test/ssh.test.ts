@@ -118,10 +118,14 @@ describe.skipIf(!hasOpenSsh || !tmux)('ssh DEVICE.towline on a terminal (needs O
 
   it('tells why it ended on a line of its own', async () => {
     await using device = await own.system.enrolDevice(own.relay, { name: 'gone', args: ['--transport', 'tls'] });
-    terminal = await openTerminal(`ssh -t -F '${own.user.config}' gone.towline 'echo; echo first; echo second; exec sleep 300'`, own.user.env);
+    terminal = await openTerminal(
+      `ssh -t -F '${own.user.config}' gone.towline 'echo; echo first; echo second; exec sleep 300'`,
+      own.user.env,
+    );
     await terminal.shows(/^second$/m);
     device.program.child.kill('SIGKILL');
     await terminal.shows(/^towline: The connection to the device was lost\./m);
+    await terminal.shows(/^Connection to gone\.towline closed/m);
     await terminal.shows(/\[ended with 255\]/);
   });
 

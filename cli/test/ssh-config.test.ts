@@ -106,6 +106,20 @@ describe('towline ssh enable', () => {
     expect(await readFile(config).catch(() => null)).toEqual(content);
   });
 
+  it.runIf(process.platform === 'linux')(
+    'says which line is needed where it cannot write the config, and takes it as its own then',
+    async () => {
+      await symlink('/proc/version', config);
+      const { code, stderr } = await enable();
+      expect(code).toBe(1);
+      const { error } = JSON.parse(stderr.trimEnd().split('\n').at(-1)!) as { error: { code: string; hint: string } };
+      expect(error).toMatchObject({ code: 'data_unwritable', hint: expect.stringContaining(`Include "${included}"`) });
+      await rm(config);
+      await write(`Include "${included}"\n`);
+      expect((await enable()).answer).toMatchObject({ changed: false });
+    },
+  );
+
   it.each([
     ['a folder that OpenSSH could not name', () => join(dir, 'a*b', 'config'), 'odd characters'],
     ['the file that is ours', () => included, 'keeps its own part'],

@@ -129,7 +129,7 @@ function cannotWrite(path: string, cause: NodeJS.ErrnoException): TowlineError {
     'data_unwritable',
     `${shown(path, 400)} cannot be written (${cause.code ?? cause.message}). It was left as it is.`,
     {
-      hint: 'Check its owner and mode, and those of its folder; what the file is made of may also be managed elsewhere.',
+      hint: 'Check its owner and mode, and those of its folder.',
       cause,
     },
   );

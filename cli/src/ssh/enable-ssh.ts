@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { userFolder } from '@towline/config/user-files';
 import { parseRelayUrl } from '@towline/link';
-import { TowlineError } from '@towline/protocol';
+import { TowlineError, toTowlineError } from '@towline/protocol';
 import type { Context } from '../context.ts';
 import { shown } from '../output/terminal-text.ts';
 import { ensureSshFolder, type FoundConfig, readConfigFile, replaceConfigFile } from './config-file.ts';
 import { HOST_BLOCK_HEAD, hostBlock } from './host-block.ts';
 import { withInclude } from './include-line.ts';
 import { checkOpenSsh } from './openssh-version.ts';
-import { findSshFiles } from './ssh-files.ts';
+import { findSshFiles, type SshFiles } from './ssh-files.ts';
 
 /** The program itself: this file is in `src` or `dist`, two folders below. */
 const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'towline.js');
@@ -41,8 +41,11 @@ export async function enableSsh(context: Context, file: string | undefined): Pro
   await ensureSshFolder(files.folder);
   const [included, config] = [await readOwnFile(files.included), await readConfigFile(files.config)];
   // First what is included, so that there is no moment in which half of it holds.
-  const changes = [await change(included, block), await change(config, withInclude(config.text, files.includeWord))];
-  const changed = changes.includes(true);
+  const ownChanged = await change(included, block);
+  const configChanged = await change(config, withInclude(config.text, files.includeWord)).catch((error: unknown) => {
+    throw byHand(toTowlineError(error), files);
+  });
+  const changed = ownChanged || configChanged;
   if (output.json) output.document({ enabled: true, changed, config: files.config, included: files.included, command });
   else output.line(`ssh DEVICE.towline ${changed ? 'goes' : 'went already'} through the relay: ${shown(files.config, 400)}`);
   const set = VARIABLES.filter((name) => host.env[name]);
@@ -62,6 +65,13 @@ async function change(found: FoundConfig, text: string): Promise<boolean> {
   if (found.stats !== null && found.text === text) return false;
   await replaceConfigFile(found, text);
   return true;
+}
+
+/** Where the config is made by another program, its owner can have the line put there. */
+function byHand(error: TowlineError, { includeWord }: SshFiles): TowlineError {
+  if (error.code !== 'data_unwritable') return error;
+  const hint = `Check its owner and mode. Where another program manages it, have this line at its top: Include ${includeWord}`;
+  return new TowlineError(error.code, error.message, { hint, cause: error });
 }
 
 /** What OpenSSH is to run, with the absolute paths of today: it may be started where PATH is another. */

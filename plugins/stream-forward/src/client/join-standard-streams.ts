@@ -51,6 +51,8 @@ class JoinedStreams {
       },
       onAbort: () => this.#giveUp(new TowlineError('cancelled')),
     });
+    // A stop from the keyboard is for the program that uses this one; stopped here too, the link would be taken for lost.
+    if (host.stdin.isTTY !== true) process.on('SIGTSTP', this.#onStop);
     const [input, output] = [session.input(0), session.output(0)];
     host.stdout.once('error', this.#onLostReader);
     host.stdin.once('error', this.#onLostInput);
@@ -77,10 +79,12 @@ class JoinedStreams {
   detach(): void {
     clearTimeout(this.#timer);
     this.#stopWatching();
+    process.off('SIGTSTP', this.#onStop);
     this.#host.stdin.unpipe().pause();
     this.#host.stdin.off('error', this.#onLostInput);
   }
 
+  readonly #onStop = (): void => {};
   readonly #onLostReader = (): void => this.#giveUp(null);
   readonly #onLostInput = (cause: Error): void =>
     this.#giveUp(new TowlineError('session_broken', `Standard input cannot be read: ${cause.message}`, { cause }));
