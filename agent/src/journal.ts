@@ -1,4 +1,13 @@
-import { type JournalEntry, printable, type SessionEnd, type SessionId } from '@towline/protocol';
+import type { SessionNote } from '@towline/contract';
+import {
+  encodeJson,
+  type JournalEntry,
+  MAX_NOTE_DETAIL,
+  printable,
+  type SessionEnd,
+  type SessionId,
+  TowlineError,
+} from '@towline/protocol';
 
 /** Entries kept while no relay has acknowledged them: some megabytes at most. */
 const MAX_ENTRIES = 10_000;
@@ -89,6 +98,17 @@ export class SessionJournal {
   start(session: SessionId, protocol: string): void {
     this.#unfinished += 1;
     this.#add((number) => ({ type: 'start', number, session, protocol, age_ms: 0 }));
+  }
+
+  /**
+   * Writes down something that a session did which {@link start} began and {@link end} has not ended. False when there is no room: notes
+   * take half of the journal at most, so that sessions can begin and end. @throws TowlineError `too_large`.
+   */
+  note(session: SessionId, { outcome, detail }: SessionNote): boolean {
+    if (encodeJson(detail).length > MAX_NOTE_DETAIL) throw new TowlineError('too_large', 'A note of a session is too long.');
+    if ((this.#kept.length + this.#unfinished) * 2 >= this.#maxEntries) return false;
+    this.#add((number) => ({ type: 'note', number, session, age_ms: 0, outcome, detail }));
+    return true;
   }
 
   /** Writes down how a session ended that {@link start} began. */

@@ -1,4 +1,4 @@
-import type { ByteStream, Clock, DeviceHandler, Log, PreparedSession } from '@towline/contract';
+import type { ByteStream, Clock, DeviceContext, DeviceHandler, Log, PreparedSession } from '@towline/contract';
 import {
   type DeviceOpen,
   decodeSecrets,
@@ -66,8 +66,10 @@ async function admit(stream: ByteStream, check: GrantCheck, host: ServeHost): Pr
   let prepared: PreparedSession | undefined;
   try {
     const body = await checkBody(handler, open);
-    const { log, clock, device, runAs } = host;
-    const context = { log, clock, device, runAs, principal: grant.principal, ...defined({ secrets: takeSecrets(handler, open) }) };
+    const { log, clock, device, runAs, journal } = host;
+    const note: DeviceContext['note'] = (said) => journal.note(live.id, said);
+    const secrets = defined({ secrets: takeSecrets(handler, open) });
+    const context = { log, clock, device, runAs, principal: grant.principal, note, ...secrets };
     prepared = await withinDeadline(stream, (signal) => handler.prepare(body, { ...context, signal }));
     const answer = openAnswer.encode({ status: 'accepted', received: 0, body: prepared.answer });
     return { ...granted, live, prepared, answer: frameMessage(answer) };

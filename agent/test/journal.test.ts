@@ -53,6 +53,18 @@ describe('the session journal', () => {
     expect(journal.after(7, 10).map((entry) => entry.number)).toEqual([8, 9]);
   });
 
+  it('keeps notes between the start and the end of their session, and refuses those that take the room of sessions', () => {
+    const { journal } = journalAt(0, 8);
+    const session = createId<SessionId>();
+    journal.start(session, '/files/1');
+    const note = (path: string) => journal.note(session, { outcome: 'ok', detail: { operation: 'read', path, bytes: 3 } });
+    expect([note('a'), note('b'), note('c')]).toEqual([true, true, false]);
+    journal.end(account(session));
+    expect(journal.after(0, 10).map(({ type }) => type)).toEqual(['start', 'note', 'note', 'end']);
+    expect(journal.full).toBe(false);
+    expect(() => note('x'.repeat(2_000))).toThrow('too long');
+  });
+
   it('is full while the end of a running session would not fit any more', () => {
     const { journal } = journalAt(0, 4);
     const [first, second] = [createId<SessionId>(), createId<SessionId>()];

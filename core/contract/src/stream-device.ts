@@ -1,4 +1,4 @@
-import type { DeviceSession, JsonObject, SecretValue, SessionResult } from '@towline/protocol';
+import type { DeviceSession, JsonObject, NoteDetail, SecretValue, SessionResult } from '@towline/protocol';
 import type { Clock, Log, StandardSchema } from './plugin.ts';
 
 /** What a device handler is told and given. */
@@ -14,6 +14,18 @@ export interface DeviceContext {
   readonly secrets?: readonly SecretValue[];
   /** Aborts when whoever opened the session has left before it began, or when preparing it takes too long. */
   readonly signal: AbortSignal;
+  /**
+   * Notes for the audit trail something that the session did, as a file it wrote. From the beginning of `run` to its end. The
+   * detail is at most `MAX_NOTE_DETAIL` bytes of JSON, without secrets. False when the journal has no room: nothing was noted, and
+   * whoever notes says later how much was left out.
+   */
+  note(note: SessionNote): boolean;
+}
+
+/** Something that a session did. */
+export interface SessionNote {
+  readonly outcome: 'ok' | 'failed';
+  readonly detail: NoteDetail;
 }
 
 /** A session that can begin: what the client is told, and what runs. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { encodeJson } from './json.ts';
 import { MAX_CONTROL_MESSAGE } from './limits.ts';
 import { defineMessage, idSchema, protocolNameSchema, textSchema } from './schema.ts';
 
@@ -49,9 +50,27 @@ export const sessionEndSchema = z.object({
 /** See {@link sessionEndSchema}. */
 export type SessionEnd = z.infer<typeof sessionEndSchema>;
 
+/** Largest detail of a note in the journal, bytes of JSON: a path and some figures. A full batch of such notes fits a control message. */
+export const MAX_NOTE_DETAIL = 2_000;
+/** What a note says: names of the stream plugin's own, with texts and figures. */
+export const noteDetailSchema = z
+  .record(z.string().max(64), z.union([textSchema(MAX_NOTE_DETAIL), z.number(), z.boolean()]))
+  .refine((detail) => encodeJson(detail).length <= MAX_NOTE_DETAIL, 'too long for a note');
+/** See {@link noteDetailSchema}. */
+export type NoteDetail = Readonly<z.infer<typeof noteDetailSchema>>;
+
 /** One numbered entry of the journal by which a device reports what its sessions did. */
 export const journalEntrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('start'), number: z.int().min(1), session: idSchema, protocol: protocolNameSchema, age_ms: milliseconds }),
+  /** Something that a session did, between its start and its end. */
+  z.object({
+    type: z.literal('note'),
+    number: z.int().min(1),
+    session: idSchema,
+    age_ms: milliseconds,
+    outcome: z.enum(['ok', 'failed']),
+    detail: noteDetailSchema,
+  }),
   z.object({
     type: z.literal('end'),
     number: z.int().min(1),

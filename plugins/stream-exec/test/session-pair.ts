@@ -165,6 +165,7 @@ async function prepareExec(asked: JsonObject): Promise<(socket: Socket, id: Sess
     device: { id: 'd'.repeat(32), name: 'pi' },
     runAs: process.getuid?.() === 0 ? 'root' : undefined,
     signal: new AbortController().signal,
+    note: () => true,
   };
   const prepared = await handler.prepare(execBodySchema.parse(JSON.parse(JSON.stringify(body))), context);
   return (socket, id) => {

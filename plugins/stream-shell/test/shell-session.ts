@@ -113,6 +113,7 @@ async function prepareShell(asked: JsonObject): Promise<(socket: Socket, id: Ses
     device: { id: 'd'.repeat(32), name: 'pi' },
     runAs: process.getuid?.() === 0 ? 'root' : undefined,
     signal: new AbortController().signal,
+    note: () => true,
   };
   const prepared = await handler.prepare(shellBodySchema.parse(JSON.parse(JSON.stringify(body))), context);
   return (socket, id) => {

@@ -23,6 +23,7 @@ export function createJournalIntake(
     try {
       for (const entry of entries) {
         if (entry.type === 'end') await parts.ledger.report(device, entry.session as SessionId, reportOf(entry));
+        if (entry.type === 'note') await parts.ledger.note(device, entry.session as SessionId, entry);
       }
       const last = entries.at(-1);
       if (last !== undefined) parts.acknowledge(last.number);

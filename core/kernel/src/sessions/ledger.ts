@@ -1,9 +1,12 @@
 import { type AuditEvent, type Clock, type Log, type OpenSession, type Store, TowlineError } from '@towline/contract';
 import { SYSTEM_SCOPE } from '@towline/contract/system-scope';
-import { type DeviceId, defined, isErrorCode, type Scope, type SessionEnd, type SessionId } from '@towline/protocol';
+import { type DeviceId, defined, isErrorCode, type JsonObject, type Scope, type SessionEnd, type SessionId } from '@towline/protocol';
+import { maskApiKeys } from '../redaction.ts';
 
 /** How long the relay waits for the device's word on the end of a session whose stream is over, milliseconds. */
 export const JOURNAL_GRACE_MS = 10_000;
+/** Notes of one session that are recorded: a device must not fill the trail. Ours keep to fewer and say what they leave out. */
+const MAX_NOTES = 1_000;
 const PAGE = 200;
 
 /** What is written when a session ends. */
@@ -17,6 +20,14 @@ export interface SessionClosing {
   readonly bytesFromDevice?: number;
   /** How long ago it ended, milliseconds. */
   readonly ageMs?: number;
+}
+
+/** What a device notes of a session while it runs. */
+export interface DeviceNote {
+  /** Number in the journal of the device. */
+  readonly number: number;
+  readonly outcome: 'ok' | 'failed';
+  readonly detail: JsonObject;
 }
 
 /** What the ledger works with. */
@@ -42,6 +53,11 @@ export interface SessionLedger {
     id: SessionId,
     report: { readonly end: SessionEnd; readonly bytesToDevice: number; readonly bytesFromDevice: number; readonly ageMs: number },
   ): Promise<void>;
+  /**
+   * Records something that a device notes of an open session of its own, once: a note that comes again after a link was lost is known by its
+   * number, unless this relay was started anew in between. Beyond a bound for each session nothing more is recorded.
+   */
+  note(device: DeviceId, id: SessionId, note: DeviceNote): Promise<void>;
   /** Closes as lost the open sessions, of one device or of all, for which `isLost` holds. */
   closeLost(filter: {
     readonly deviceId?: DeviceId;
@@ -56,6 +72,7 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
   const closing = new Map<SessionId, Promise<void>>();
   // Whoever gets the device does not get the records of what was done on it before: the end is told to whom the begin was told.
   const openedFor = new Map<SessionId, Scope>();
+  const noted = new Map<SessionId, Noted>();
   const closeOnce = async (id: SessionId, closed: SessionClosing) => {
     const session = await store.sessions.get(id, SYSTEM_SCOPE);
     if (session === null) return;
@@ -63,6 +80,7 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
     await audit(closingEvent({ ...session, owner: openedFor.get(id) ?? session.owner }, closed, clock.now()));
     await store.sessions.remove(id);
     openedFor.delete(id);
+    noted.delete(id);
   };
   /** Who comes second waits for the first, and fails with it: what a device reported may be acknowledged only when it is written. */
   const close = (id: SessionId, closed: SessionClosing): Promise<void> => {
@@ -87,6 +105,24 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
       const session = await store.sessions.get(id, SYSTEM_SCOPE);
       if (session?.deviceId !== device) return log.debug('the device reported a session that is not open', { device, session: id });
       await close(id, { ...figures, ...closingOf(end), reportedBy: 'device' });
+    },
+    async note(device, id, { number, outcome, detail }) {
+      const before = noted.get(id) ?? { upTo: 0, count: 0 };
+      if (number <= before.upTo || before.count >= MAX_NOTES) return;
+      const session = await store.sessions.get(id, SYSTEM_SCOPE);
+      if (session?.deviceId !== device)
+        return log.debug('the device noted something of a session that is not open', { device, session: id });
+      const owner = openedFor.get(id) ?? session.owner;
+      const action = 'session.noted';
+      await audit({
+        ...openingEvent({ ...session, owner }),
+        at: clock.now(),
+        action,
+        outcome,
+        reportedBy: 'device',
+        detail: masked(detail),
+      });
+      noted.set(id, { upTo: number, count: before.count + 1 });
     },
     async closeLost({ deviceId, isLost }) {
       let closed = 0;
@@ -116,6 +152,17 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
       return count;
     },
   };
+}
+
+/** How far the notes of a session are recorded. */
+interface Noted {
+  readonly upTo: number;
+  readonly count: number;
+}
+
+/** A key that somebody made part of a name must not stay in the books. */
+function masked(detail: JsonObject): JsonObject {
+  return JSON.parse(maskApiKeys(JSON.stringify(detail))) as JsonObject;
 }
 
 /** Whether the end of a session is on record although it is still in the books: the relay was killed between the two. */
