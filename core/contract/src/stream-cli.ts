@@ -50,18 +50,36 @@ export interface KeptLink extends AsyncDisposable {
 
 /** What a verb is given by the command line program. */
 export interface CliHost {
-  /** Opens a session on the device of the invocation. @throws TowlineError when refused. */
+  /**
+   * Opens a session on the device of the invocation. A link that was lost is dialled anew, once an opening; whoever wants to wait
+   * for a relay or a device to come back opens again. @throws TowlineError when refused, or when the relay cannot be reached.
+   */
   openSession(protocol: string, body: JsonObject): Promise<OpenedSession>;
   /** Makes a link that is kept up. `onState` is told of each change after the first. @throws TowlineError when it cannot be made. */
   keepLink(onState: (state: KeptLinkState) => void): Promise<KeptLink>;
   readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
-  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   /** Environment of the program. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly json: boolean;
   /** Aborts on SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
+}
+
+/** CLI half of a stream plugin whose words name the device themselves, as in `towline cp D:PATH PATH`. */
+export interface PathCommand {
+  /** First word of the command line. No device can have it as its name. */
+  readonly word: string;
+  readonly summary: string;
+  /** Shown in the usage line after the options. */
+  readonly usage: string;
+  readonly options: readonly CliOption[];
+  /**
+   * `hostOf` makes what is needed for the device of that name; it is one link for all of them. Resolves with the exit code.
+   * @throws TowlineError for failures of our own.
+   */
+  run(invocation: Omit<CliInvocation, 'device'>, hostOf: (device: string) => CliHost): Promise<number>;
 }
 
 /** CLI half of a stream plugin: `towline DEVICE VERB`. */
