@@ -4,7 +4,7 @@ import { builtinModules } from 'node:module';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const streamHalf = (half) => ['shell', 'exec', 'forward'].map((name) => `@towline/stream-${name}/${half}`);
+const streamHalf = (half) => ['shell', 'exec', 'files', 'forward'].map((name) => `@towline/stream-${name}/${half}`);
 
 /** What each package may import of ours, and which of others' packages and Node modules it must not. */
 const PACKAGES = {

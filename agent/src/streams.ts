@@ -9,6 +9,7 @@ export interface StreamSettings {
 /** Packages of the streams that come with the runtime, loaded when they are to be served. */
 const BUILT_IN: Readonly<Record<string, (settings: StreamSettings) => Promise<DeviceHandler>>> = Object.freeze({
   exec: async () => (await import('@towline/stream-exec/device')).handler as DeviceHandler,
+  files: async () => (await import('@towline/stream-files/device')).handler as DeviceHandler,
   forward: async ({ allow }) => (await import('@towline/stream-forward/device')).createHandler(allow) as DeviceHandler,
   shell: async () => (await import('@towline/stream-shell/device')).handler as DeviceHandler,
 });

@@ -74,7 +74,7 @@ describe('settings come from', () => {
     expect(await load({}, {})).toMatchObject({
       owner: 'org:yaml',
       runAs: 'yaml',
-      streams: ['shell', 'exec', 'forward'],
+      streams: ['shell', 'exec', 'files', 'forward'],
       allow: ['localhost:*'],
     });
   });

@@ -19,7 +19,7 @@ describe('the configuration of a relay', () => {
       store: { use: 'sqlite', options: {} },
       auth: [{ use: 'apikey', options: {} }],
       audit: { sinks: [] },
-      streams: [{ use: 'shell' }, { use: 'exec' }, { use: 'forward' }],
+      streams: [{ use: 'shell' }, { use: 'exec' }, { use: 'files' }, { use: 'forward' }],
       transports: [{ use: 'tls' }, { use: 'quic' }],
       plugins: [],
       enrolment: { expiryMs: 3_600_000, maxPendingPerOwner: 20, maxPendingPerAddress: 10 },

@@ -61,6 +61,12 @@ export const COMMANDS: readonly CommandEntry[] = Object.freeze([
     load: async (program: Program) => (await import('./secrets.ts')).secretsCommand(program),
   },
   {
+    name: 'cp',
+    usage: 'cp SOURCE... TARGET',
+    summary: 'copy files and folders to a device or from it: one side is DEVICE:PATH',
+    load: async (program: Program) => (await import('./cp.ts')).cpCommand(program),
+  },
+  {
     name: 'audit',
     usage: 'audit',
     summary: 'show who did what, newest first',
@@ -90,6 +96,7 @@ export const COMMANDS: readonly CommandEntry[] = Object.freeze([
 export const DEVICE_VERBS: readonly { readonly verb: string; readonly summary: string }[] = Object.freeze([
   { verb: 'shell', summary: 'open a shell on the device' },
   { verb: 'exec', summary: 'run a command on the device' },
+  { verb: 'ls', summary: 'list a folder of the device' },
   { verb: 'forward', summary: 'have local ports lead to ports of the device' },
   { verb: 'socks', summary: 'be a SOCKS5 proxy that goes out from the device' },
   { verb: 'status', summary: 'show whether the device is online' },

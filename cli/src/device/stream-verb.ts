@@ -1,4 +1,4 @@
-import type { CliHost, CliInvocation, StreamCommand } from '@towline/contract';
+import type { CliHost, CliInvocation, CliOption, StreamCommand } from '@towline/contract';
 import { Command, Option } from 'commander';
 import type { Context } from '../context.ts';
 import type { Program } from '../invocation/program.ts';
@@ -11,10 +11,7 @@ export function streamVerbCommand(program: Program, stream: StreamCommand, devic
     .usage(`[options] ${stream.usage}`.trim())
     .argument('[words...]')
     .passThroughOptions();
-  for (const { flags, description, repeatable } of stream.options) {
-    const option = new Option(flags, description);
-    command.addOption(repeatable ? option.argParser(collect) : option);
-  }
+  for (const option of stream.options) command.addOption(streamOption(option));
   return program.bind(command, async (context, { args, options }) => {
     await using link = createDeviceLink(context);
     const invocation: CliInvocation = { device, args, options };
@@ -22,11 +19,17 @@ export function streamVerbCommand(program: Program, stream: StreamCommand, devic
   });
 }
 
+/** An option of a stream plugin in commander's terms. */
+export function streamOption({ flags, description, repeatable }: CliOption): Option {
+  const option = new Option(flags, description);
+  return repeatable ? option.argParser(collect) : option;
+}
+
 function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
   return [...(previous ?? []), value];
 }
 
-/** What a verb is given for work on a device. */
+/** What a stream plugin is given for one device. */
 export function cliHost(context: Context, link: DeviceLink, device: string): CliHost {
   const { host, output } = context;
   return {

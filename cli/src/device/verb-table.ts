@@ -13,6 +13,7 @@ export interface StreamVerb {
 export const STREAM_VERBS: readonly StreamVerb[] = Object.freeze([
   { verb: 'shell', passesExitCode: true, load: async () => (await import('@towline/stream-shell/cli')).command },
   { verb: 'exec', passesExitCode: true, load: async () => (await import('@towline/stream-exec/cli')).command },
+  { verb: 'ls', passesExitCode: false, load: async () => (await import('@towline/stream-files/cli')).listCommand },
   { verb: 'forward', passesExitCode: false, load: async () => (await import('@towline/stream-forward/cli')).forward },
   { verb: 'socks', passesExitCode: false, load: async () => (await import('@towline/stream-forward/cli')).socks },
 ]);

@@ -38,7 +38,7 @@ export const deviceSchema = z.strictObject(
         checked(STREAM, (value) => /^[a-z0-9][a-z0-9-]{0,62}$/.test(value)),
         { error: 'a list of streams' },
       )
-      .default(['shell', 'exec', 'forward'])
+      .default(['shell', 'exec', 'files', 'forward'])
       .describe('What the device serves'),
     allow: z
       .array(

@@ -180,7 +180,7 @@ export const relaySchema = z.strictObject(
       )
       .prefault({}),
     streams: list(pluginEntry, 'a list of stream plugins')
-      .default(['shell', 'exec', 'forward'])
+      .default(['shell', 'exec', 'files', 'forward'])
       .describe('What the relay offers to do on devices'),
     transports: list(pluginEntry, 'a list of transport plugins')
       .min(1, 'at least one transport')

@@ -9,6 +9,7 @@ export const DISTRIBUTION: readonly string[] = Object.freeze([
   '@towline/audit',
   '@towline/stream-shell',
   '@towline/stream-exec',
+  '@towline/stream-files',
   '@towline/stream-forward',
   '@towline/transport-tls',
   '@towline/transport-quic',

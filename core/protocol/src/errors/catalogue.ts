@@ -476,6 +476,22 @@ export const ERRORS = {
     text: 'An encrypted record is damaged, or lies where it does not belong.',
     hint: 'Restore it from a backup, or make it anew. The key is right.',
   },
+
+  // Files
+  file_failed: {
+    status: 409,
+    wire: 150,
+    exit: 1,
+    text: 'A file could not be copied.',
+    hint: 'The message names the file and the reason.',
+  },
+  file_missing: {
+    status: 404,
+    wire: 151,
+    exit: 4,
+    text: 'There is no such file or folder.',
+    hint: 'Check the path. On the device, relative paths and ~ begin at the home folder of the user it works as.',
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** Literal code of an error. */

@@ -1,0 +1,63 @@
+// The program that reads and writes files on the device, as the user that the device works as. Started by ../device.ts with the request as its one
+// argument; the stream is its standard input and output, and what it did it tells on standard error, one line of JSON a file.
+import { Socket } from 'node:net';
+import { sendList } from '../list/send-list.ts';
+import { type FilesBody, filesBodySchema } from '../messages.ts';
+import { receiveFiles } from '../receive/receive-files.ts';
+import { openTarget } from '../receive/target.ts';
+import { sendFiles } from '../send/send-files.ts';
+import { absolutePath, openSource } from '../send/source.ts';
+import { joinPath } from '../tree/names.ts';
+import { FrameWriter } from '../wire/frame-writer.ts';
+import { Frame } from '../wire/frames.ts';
+import { codeForPeer, PeerFault } from '../wire/read-frames.ts';
+import type { FileReport } from './file-report.ts';
+
+// Node's own stdout writes to a pipe without ever giving way.
+const input = new Socket({ fd: 0, readable: true, writable: false });
+const output = new Socket({ fd: 1, readable: false, writable: true });
+let failures = 0;
+
+process.exitCode = await serve();
+await new FrameWriter(output).end();
+process.exit();
+
+async function serve(): Promise<number> {
+  try {
+    const body = filesBodySchema.parse(JSON.parse(process.argv[2] ?? ''));
+    await carryOut(body, absolutePath(body.path, { home: process.env.HOME || '/', from: process.env.HOME || '/' }));
+    return failures > 0 ? 1 : 0;
+  } catch (error) {
+    const code = codeForPeer(error);
+    if (code !== null) new FrameWriter(output).sendJson(Frame.fault, { code });
+    else if (!(error instanceof PeerFault)) process.stderr.write(`${JSON.stringify({ error: String((error as Error).message) })}\n`);
+    return 1;
+  }
+}
+
+async function carryOut(body: FilesBody, path: string): Promise<void> {
+  if (body.operation === 'list') return sendList(path, output);
+  if (body.operation === 'read') {
+    const source = await openSource(path);
+    const onSent = (below: Buffer, moved: number | null) => report(path, below, { bytes: moved ?? 0, ok: moved !== null });
+    return sendFiles({ input, output, source, count: body.count, observer: {}, onSent });
+  }
+  const target = await openTarget(path, body.exact);
+  return receiveFiles({
+    input,
+    output,
+    target,
+    observer: {
+      onOutcome: ({ path: below, kind, size, status, code }) => {
+        if (status === 'failed' || (status === 'done' && kind !== 'folder'))
+          report(target.path, below, { bytes: size, ok: status === 'done', ...(code === undefined ? {} : { code }) });
+      },
+    },
+  });
+}
+
+function report(path: string, below: Buffer, about: Omit<FileReport, 'path'>): void {
+  if (!about.ok) failures += 1;
+  const whole = joinPath(Buffer.from(path), below).toString('latin1');
+  process.stderr.write(`${JSON.stringify({ path: whole, ...about })}\n`);
+}

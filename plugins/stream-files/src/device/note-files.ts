@@ -1,0 +1,66 @@
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import type { DeviceContext, SessionNote } from '@towline/contract';
+import { printable } from '@towline/protocol';
+import type { FilesBody } from '../messages.ts';
+import { shownPath } from '../tree/names.ts';
+import { type FileReport, fileReportSchema } from './file-report.ts';
+
+/** Files of one session that are noted by name; the rest is noted as a number. */
+const MAX_NOTED_FILES = 200;
+/** Characters of a path in a note: a note holds 2,000 bytes. */
+const MAX_NOTED_PATH = 400;
+/** Characters of a line that go to the log. */
+const MAX_LOGGED = 500;
+
+/** Notes in the audit trail what a session does with files. */
+export interface FileNotes {
+  /** Reads what the program tells, to its end. */
+  follow(lines: Readable): Promise<void>;
+  /** Says how much was not noted by name. */
+  finish(): void;
+}
+
+/** Makes the notes of one session. */
+export function createFileNotes({ note, log }: Pick<DeviceContext, 'note' | 'log'>, { operation }: FilesBody): FileNotes {
+  const rest = { files: 0, failed: 0, bytes: 0 };
+  let noted = 0;
+  const take = (report: FileReport) => {
+    if (noted < MAX_NOTED_FILES && note(noteOf(report, operation))) {
+      noted += 1;
+      return;
+    }
+    rest.files += 1;
+    rest.failed += report.ok ? 0 : 1;
+    rest.bytes += report.bytes;
+  };
+  return {
+    async follow(lines) {
+      for await (const line of createInterface({ input: lines, crlfDelay: Number.POSITIVE_INFINITY })) {
+        const report = reportOf(line);
+        if (report === null) log.warn('the program that works on files wrote', { line: printable(line.slice(0, MAX_LOGGED)) });
+        else take(report);
+      }
+    },
+    finish() {
+      if (rest.files === 0) return;
+      const outcome = rest.failed === 0 ? 'ok' : 'failed';
+      const kept = note({ outcome, detail: { operation, not_named: rest.files, failed: rest.failed, bytes: rest.bytes } });
+      if (!kept) log.warn('the journal is full; files of a session are not in the audit trail', { ...rest });
+    },
+  };
+}
+
+function noteOf({ path, bytes, ok, code }: FileReport, operation: string): SessionNote {
+  const shown = shownPath(Buffer.from(path, 'latin1'));
+  const cut = shown.length > MAX_NOTED_PATH ? `${shown.slice(0, MAX_NOTED_PATH - 1)}…` : shown;
+  return { outcome: ok ? 'ok' : 'failed', detail: { operation, path: cut, bytes, ...(code === undefined ? {} : { reason: code }) } };
+}
+
+function reportOf(line: string): FileReport | null {
+  try {
+    return fileReportSchema.parse(JSON.parse(line));
+  } catch {
+    return null;
+  }
+}

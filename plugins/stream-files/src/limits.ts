@@ -1,0 +1,36 @@
+/** Limits of the protocol. Each has its reason; a peer that exceeds one is refused, never obeyed. */
+
+/** Entries that the sender may have announced and the receiver not settled: 5,000 small files a second at 100 ms. */
+export const MAX_OPEN_ENTRIES = 512;
+/** Folders inside folders. Each open one takes a descriptor on both sides. */
+export const MAX_DEPTH = 200;
+/** Longest name of one file, bytes: NAME_MAX of every common file system. */
+export const MAX_NAME_BYTES = 255;
+/** Longest target of a symbolic link, bytes: PATH_MAX of Linux without its NUL. */
+export const MAX_LINK_BYTES = 4_095;
+/** Largest payload of a frame of JSON, bytes: the longest link target with every byte escaped. */
+export const MAX_JSON_PAYLOAD = 32_768;
+/** Bytes of content in one frame: what one read of a file yields. */
+export const MAX_DATA_PAYLOAD = 262_144;
+/** Files up to this size are held in memory whole, and begin anew after a break. */
+export const SMALL_FILE_BYTES = 262_144;
+/** Bytes of a file that one hash stands for when a partial file is compared: what is sent twice at most after a torn write. */
+export const BLOCK_BYTES = 1_048_576;
+/** Bytes of a hash: SHA-256. */
+export const HASH_BYTES = 32;
+/** Hashes of blocks in one frame. */
+export const MAX_HASHES_IN_FRAME = 256;
+/** Hashes of blocks that may wait to be compared, all files together: 2 MiB. Above it the receiver is not listened to for a while. */
+export const MAX_WAITING_HASHES = 65_536;
+/** Small files that are read ahead, so that the disk works while the line does. */
+export const FILES_READ_AHEAD = 8;
+/** Files that are put into place at a time: their fsync goes to the disk together. */
+export const FILES_PLACED_AT_ONCE = 32;
+/** Files of which something is there already that are compared at a time: each has a descriptor. */
+export const FILES_COMPARED_AT_ONCE = 128;
+/** Bytes gathered before they are written to a large file. */
+export const WRITE_BYTES = 524_288;
+/** Names of a folder that are remembered to find duplicates, all folders together. Beyond it a duplicate replaces what came before. */
+export const MAX_REMEMBERED_NAMES = 262_144;
+/** Largest size of a file: beyond it numbers are not exact. */
+export const MAX_FILE_BYTES = Number.MAX_SAFE_INTEGER;

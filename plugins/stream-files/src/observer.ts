@@ -1,0 +1,24 @@
+/** What became of one entry of a tree, for whoever shows it or writes it down. */
+export interface EntryOutcome {
+  /** Path below the root of the copy; empty: the root itself. */
+  readonly path: Buffer;
+  readonly kind: 'file' | 'folder' | 'link';
+  /** Bytes of the file. */
+  readonly size: number;
+  readonly status: 'done' | 'same' | 'failed';
+  readonly code?: string;
+}
+
+/** Is told what a transfer does, on either side. */
+export interface TransferObserver {
+  /** How much it will be, when it was counted. */
+  onTotal?(total: { readonly files: number; readonly bytes: number }): void;
+  /** So many bytes of content were sent, received, or found to be the same. */
+  onBytes?(count: number, kind: 'moved' | 'same'): void;
+  /** An entry is settled. */
+  onOutcome?(outcome: EntryOutcome): void;
+  /** Something of the source was left out. */
+  onOmitted?(path: Buffer, code: string): void;
+  /** Whether the copy goes into the folder that was named. */
+  onReady?(into: boolean): void;
+}

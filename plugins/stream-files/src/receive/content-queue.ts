@@ -1,0 +1,153 @@
+import { TowlineError } from '@towline/protocol';
+import { FILES_COMPARED_AT_ONCE, FILES_PLACED_AT_ONCE } from '../limits.ts';
+import type { TransferObserver } from '../observer.ts';
+import { FileFault, faultCode } from '../tree/file-fault.ts';
+import type { Folder } from '../tree/folder.ts';
+import type { FrameWriter } from '../wire/frame-writer.ts';
+import { decodeLength, encodeNumber, Frame } from '../wire/frames.ts';
+import type { FileEntry } from '../wire/schemas.ts';
+import { IncomingFile } from './incoming-file.ts';
+import { Turns } from './turns.ts';
+
+/** What became of a file. */
+export type Placed = 'done' | 'same';
+
+/** A file that is wanted, until it stands in its place or cannot. */
+interface Wanted {
+  readonly file: IncomingFile;
+  readonly settle: (outcome: Promise<Placed>) => void;
+  hashing: Promise<void> | null;
+  isBeingHashed: boolean;
+  isDropped: boolean;
+}
+
+/** Asks for the content of files and takes it in: it comes in the order in which it was asked for. */
+export class ContentQueue {
+  readonly #writer: FrameWriter;
+  readonly #observer: TransferObserver;
+  readonly #comparing = new Turns(FILES_COMPARED_AT_ONCE);
+  readonly #placing = new Turns(FILES_PLACED_AT_ONCE);
+  #wanted: Wanted[] = [];
+
+  constructor(writer: FrameWriter, observer: TransferObserver) {
+    this.#writer = writer;
+    this.#observer = observer;
+  }
+
+  /** Receives one file into a folder. Resolves when it stands there. @throws FileFault, system errors. */
+  async receive(entry: FileEntry, folder: Folder, isNew: boolean): Promise<Placed> {
+    // Where nothing is there to compare with, no descriptor is held before the content comes.
+    const isEasy = isNew && entry.size <= 0;
+    if (!isEasy) await this.#comparing.take();
+    try {
+      const file = await IncomingFile.plan(entry, folder, isNew);
+      return await new Promise<Placed>((resolve) => this.#want(file, resolve));
+    } finally {
+      if (!isEasy) this.#comparing.give();
+    }
+  }
+
+  /** The sender begins a file. @throws TowlineError `protocol_error`. */
+  async begin(payload: Buffer): Promise<void> {
+    const wanted = this.#first(payload.readUInt32BE(0));
+    wanted.isBeingHashed = false;
+    await wanted.hashing;
+    const from = decodeLength(payload, 4);
+    await wanted.file.begin(from);
+    this.#observer.onBytes?.(from, 'same');
+    this.#dropFailed(wanted);
+  }
+
+  /** Content of the file that was begun. @throws TowlineError `protocol_error`. */
+  data(bytes: Buffer): Promise<void> | undefined {
+    const wanted = this.#begun();
+    const written = wanted.file.write(bytes);
+    this.#observer.onBytes?.(bytes.length, 'moved');
+    return written?.then(() => this.#dropFailed(wanted));
+  }
+
+  /** A run of zeros in the file that was begun. @throws TowlineError `protocol_error`. */
+  async hole(payload: Buffer): Promise<void> {
+    const length = decodeLength(payload, 0);
+    await this.#begun().file.skip(length);
+    this.#observer.onBytes?.(length, 'moved');
+  }
+
+  /** Everything of the first file has come. @throws TowlineError `protocol_error`. */
+  async end(payload: Buffer): Promise<void> {
+    const wanted = this.#first(payload.readUInt32BE(0));
+    if (!wanted.file.isBegun) throw new TowlineError('protocol_error', 'The peer ended a file that it had not begun.');
+    this.#next();
+    await this.#placing.take();
+    const placed = wanted.file.place(payload.subarray(4)).finally(() => this.#placing.give());
+    wanted.settle(placed.finally(() => wanted.file.close()));
+  }
+
+  /** The first file does not come, or not to its end. @throws TowlineError `protocol_error`. */
+  failed(id: number, code: string): void {
+    const wanted = this.#first(id);
+    this.#next();
+    wanted.isBeingHashed = false;
+    // What failed here first is what happened: the sender only heard of it.
+    if (wanted.file.fault === null) wanted.file.fail(code);
+    const fault = new FileFault(wanted.file.fault ?? code);
+    wanted.settle(wanted.file.close().then(() => Promise.reject(fault)));
+  }
+
+  /** Closes everything that is open. */
+  async dispose(): Promise<void> {
+    for (const wanted of this.#wanted) wanted.isBeingHashed = false;
+    await Promise.allSettled(this.#wanted.map(({ file }) => file.close()));
+  }
+
+  #want(file: IncomingFile, resolve: (outcome: Promise<Placed>) => void): void {
+    const wanted: Wanted = { file, settle: resolve, hashing: null, isBeingHashed: false, isDropped: false };
+    this.#wanted.push(wanted);
+    this.#writer.sendJson(Frame.want, { id: file.entry.id, ...file.want });
+    if (file.blocks === 1 || this.#wanted.length === 1) this.#hash(wanted);
+  }
+
+  /** Tells the hashes of what is there. Of a large file only when it is its turn, so that few wait at the sender. */
+  #hash(wanted: Wanted): void {
+    if (wanted.hashing !== null || wanted.file.blocks === 0) return;
+    wanted.isBeingHashed = true;
+    wanted.hashing = this.#sendHashes(wanted).catch((error: unknown) => {
+      wanted.file.fail(faultCode(error));
+      this.#dropFailed(wanted);
+    });
+  }
+
+  async #sendHashes(wanted: Wanted): Promise<void> {
+    const { file } = wanted;
+    for (let block = 0; block < file.blocks && wanted.isBeingHashed; block += 1) {
+      const hash = await file.nextBlockHash();
+      if (!wanted.isBeingHashed) return;
+      this.#writer.send(Frame.blocks, Buffer.concat([encodeNumber(file.entry.id), hash]));
+      await this.#writer.room();
+    }
+  }
+
+  #dropFailed(wanted: Wanted): void {
+    if (wanted.file.fault === null || wanted.isDropped) return;
+    wanted.isDropped = true;
+    this.#writer.send(Frame.drop, encodeNumber(wanted.file.entry.id));
+  }
+
+  #next(): void {
+    this.#wanted.shift();
+    const first = this.#wanted[0];
+    if (first !== undefined) this.#hash(first);
+  }
+
+  #first(id: number): Wanted {
+    const first = this.#wanted[0];
+    if (first?.file.entry.id !== id) throw new TowlineError('protocol_error', 'The peer sent a file that it was not asked for now.');
+    return first;
+  }
+
+  #begun(): Wanted {
+    const first = this.#wanted[0];
+    if (!first?.file.isBegun) throw new TowlineError('protocol_error', 'The peer sent content that it was not asked for.');
+    return first;
+  }
+}

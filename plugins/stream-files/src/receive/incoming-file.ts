@@ -1,0 +1,230 @@
+import { createHash, type Hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { TowlineError } from '@towline/protocol';
+import { BLOCK_BYTES, SMALL_FILE_BYTES, WRITE_BYTES } from '../limits.ts';
+import { readBlock } from '../send/read-file.ts';
+import { FileFault, faultCode } from '../tree/file-fault.ts';
+import type { Folder } from '../tree/folder.ts';
+import { blocksOf } from '../wire/frames.ts';
+import type { FileEntry } from '../wire/schemas.ts';
+import { abandonPartial, finishFile, openPartial, type PartialFile, placeFile } from './partial-file.ts';
+
+/** Zeros that a hash takes in for a hole. */
+const ZEROS = Buffer.alloc(1_048_576);
+
+/** A file of the copy, from its entry until it stands in its place. */
+export class IncomingFile {
+  readonly entry: FileEntry;
+  readonly folder: Folder;
+  #partial: PartialFile | null = null;
+  /** The target as it is, when it seems to be the file already. */
+  #present: FileHandle | null = null;
+  #have = 0;
+  #hash: Hash = createHash('sha256');
+  /** Blocks of what is there that the hash has taken in. */
+  #hashedBlocks = 0;
+  #position = 0;
+  #isBegun = false;
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #fault: unknown = null;
+
+  private constructor(entry: FileEntry, folder: Folder) {
+    this.entry = entry;
+    this.folder = folder;
+  }
+
+  /**
+   * Looks at what is there: the same file perhaps, or what an earlier copy left. `isNew`: the folder was made just now, so nothing is.
+   * @throws FileFault, system errors.
+   */
+  static async plan(entry: FileEntry, folder: Folder, isNew: boolean): Promise<IncomingFile> {
+    const file = new IncomingFile(entry, folder);
+    const there = isNew ? null : await folder.look(entry.name);
+    if (there?.isDirectory()) throw new FileFault('EISDIR');
+    const seemsSame = there?.isFile() === true && there.size === entry.size && Math.abs(there.mtimeMs - entry.mtime) < 0.01;
+    if (seemsSame && entry.size > 0) file.#present = await folder.openFile(entry.name, constants.O_RDONLY).catch(() => null);
+    if (file.#present !== null) file.#have = entry.size;
+    else if (!file.isSmall) file.#have = (file.#partial = await openPartial(folder, entry)).bytes;
+    return file;
+  }
+
+  /** Whether it is held in memory until it is complete. */
+  get isSmall(): boolean {
+    return this.entry.size <= SMALL_FILE_BYTES;
+  }
+
+  /** How it is wanted. */
+  get want(): { readonly have: number; readonly whole: boolean } {
+    return { have: this.#have, whole: this.#present !== null };
+  }
+
+  /** Whether the sender has begun it. */
+  get isBegun(): boolean {
+    return this.#isBegun;
+  }
+
+  /** Blocks of which the sender is told the hash. */
+  get blocks(): number {
+    return blocksOf(this.#have);
+  }
+
+  /** The hash of the next block of what is there. @throws FileFault, system errors. */
+  async nextBlockHash(): Promise<Buffer> {
+    const { bytes, hash } = await readBlock(this.#source(), this.#hashedBlocks, this.#have);
+    this.#hashedBlocks += 1;
+    this.#hash.update(bytes);
+    return hash;
+  }
+
+  /** The sender begins at this position. @throws TowlineError `protocol_error` for one that was not asked for. */
+  async begin(from: number): Promise<void> {
+    const isKnown = from === this.#have || (from < this.#have && from % BLOCK_BYTES === 0 && (from === 0 || this.#present === null));
+    if (this.#isBegun || !isKnown) throw new TowlineError('protocol_error', 'The peer begins a file where it was not asked to.');
+    this.#isBegun = true;
+    this.#position = from;
+    try {
+      await this.#prepare(from);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Takes content in. Resolves when more may come. @throws TowlineError `protocol_error` for more than the file has. */
+  write(bytes: Buffer): Promise<void> | undefined {
+    this.#advance(bytes.length);
+    if (this.#fault !== null) return undefined;
+    this.#hash.update(bytes);
+    this.#gathered.push(bytes);
+    this.#gatheredBytes += bytes.length;
+    return this.isSmall || this.#gatheredBytes < WRITE_BYTES ? undefined : this.#flush();
+  }
+
+  /** Takes a hole in: nothing is written there. @throws TowlineError `protocol_error` for more than the file has. */
+  async skip(length: number): Promise<void> {
+    if (this.isSmall && length <= ZEROS.length) return this.write(ZEROS.subarray(0, length));
+    await this.#flush();
+    this.#advance(length);
+    for (let done = 0; done < length && this.#fault === null; done += ZEROS.length) {
+      this.#hash.update(length - done >= ZEROS.length ? ZEROS : ZEROS.subarray(0, length - done));
+      // Whoever announces an endless hole does not stop anything else.
+      if (done % (64 * ZEROS.length) === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** What cannot be done with it; null when all is well. */
+  get fault(): string | null {
+    return this.#fault === null ? null : faultCode(this.#fault);
+  }
+
+  /** Why it cannot be received: what still comes of it is dropped. */
+  fail(code: string): void {
+    this.#fail(new FileFault(code));
+  }
+
+  /** Everything has come. Puts the file into its place; `same` when it stood there already. @throws FileFault, system errors. */
+  async place(hash: Buffer): Promise<'done' | 'same'> {
+    await this.#flush();
+    await this.#writing;
+    if (this.#fault !== null) throw this.#fault;
+    if (this.#position !== this.entry.size || !this.#hash.digest().equals(hash)) throw new FileFault('hash_mismatch');
+    if (this.#present !== null) {
+      await finishFile(this.#present, this.entry).catch(ignoreForeign);
+      return 'same';
+    }
+    const partial = (this.#partial ??= await this.#writeSmall());
+    // Holes at the end, and what an earlier copy left beyond it.
+    await partial.handle.truncate(this.entry.size);
+    this.#partial = null;
+    await placeFile(this.folder, partial, this.entry);
+    return 'done';
+  }
+
+  /** Closes what is open. A partial file stays when it is worth going on with, unless its content is wrong. */
+  async close(): Promise<void> {
+    await this.#writing.catch(() => {});
+    await this.#present?.close().catch(() => {});
+    const partial = this.#partial;
+    this.#present = null;
+    this.#partial = null;
+    if (partial === null) return;
+    const isWrong = this.#fault instanceof FileFault && (this.#fault.code === 'hash_mismatch' || this.#fault.code === 'changed');
+    await abandonPartial(this.folder, partial, isWrong ? 0 : Math.max(this.#position, this.#have));
+  }
+
+  #source(): FileHandle {
+    return (this.#present ?? this.#partial?.handle)!;
+  }
+
+  /** Makes the hash that of the first `from` bytes, and the file one that can be written from there on. */
+  async #prepare(from: number): Promise<void> {
+    if (this.#hashedBlocks !== blocksOf(from)) {
+      this.#hash = createHash('sha256');
+      for (let block = 0; block < blocksOf(from); block += 1) this.#hash.update((await readBlock(this.#source(), block, from)).bytes);
+    }
+    if (this.#present !== null && from < this.#have) {
+      await this.#present.close();
+      this.#present = null;
+      if (!this.isSmall) this.#partial = await openPartial(this.folder, this.entry);
+      this.#have = 0;
+    }
+    if (this.#partial !== null) await this.#partial.handle.truncate(from);
+  }
+
+  #advance(length: number): void {
+    if (!this.#isBegun || this.#position + length > this.entry.size)
+      throw new TowlineError('protocol_error', 'The peer sends more of a file than it has.');
+    this.#position += length;
+  }
+
+  /** Writes what was gathered, while more is received; waits for the write before. */
+  async #flush(): Promise<void> {
+    if (this.isSmall || this.#gatheredBytes === 0 || this.#partial === null) return;
+    const [pieces, position] = [this.#gathered, this.#position - this.#gatheredBytes];
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    await this.#writing;
+    if (this.#fault !== null) return;
+    this.#writing = writeAll(this.#partial.handle, pieces, position).catch((error: unknown) => this.#fail(error));
+  }
+
+  async #writeSmall(): Promise<PartialFile> {
+    const partial = await openPartial(this.folder, this.entry);
+    this.#partial = partial;
+    if (this.#gathered.length > 0) await writeAll(partial.handle, this.#gathered, 0);
+    return partial;
+  }
+
+  #fail(error: unknown): void {
+    this.#fault ??= error;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+  }
+}
+
+/** The content is right; mode and time of somebody else's file are theirs. */
+function ignoreForeign(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPERM') throw error;
+}
+
+async function writeAll(handle: FileHandle, pieces: Buffer[], position: number): Promise<void> {
+  let left = pieces;
+  let at = position;
+  while (left.length > 0) {
+    const { bytesWritten } = await handle.writev(left, at);
+    at += bytesWritten;
+    left = withoutFirst(left, bytesWritten);
+  }
+}
+
+/** The pieces without so many of their first bytes: a disk may take less than it was given. */
+function withoutFirst(pieces: Buffer[], count: number): Buffer[] {
+  let skip = count;
+  return pieces.flatMap((piece) => {
+    const taken = Math.min(skip, piece.length);
+    skip -= taken;
+    return taken === piece.length ? [] : [piece.subarray(taken)];
+  });
+}

@@ -1,0 +1,103 @@
+import { createHash, type Hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { BLOCK_BYTES, MAX_DATA_PAYLOAD, SMALL_FILE_BYTES } from '../limits.ts';
+import { FileFault } from '../tree/file-fault.ts';
+import type { OpenEntry } from './open-entries.ts';
+
+/** Zeros to compare with. */
+const ZEROS = Buffer.alloc(65_536);
+
+type File = NonNullable<OpenEntry['file']>;
+
+/** Content of a file that is to be sent: all of a small one, or a descriptor. */
+export type Opened = { readonly content: Buffer } | { readonly handle: FileHandle };
+
+/** Opens a file that was announced, and reads a small one whole. @throws FileFault `changed`, system errors. */
+export async function openFile(file: File, isWhole: boolean): Promise<Opened> {
+  const handle = await file.folder.openFile(file.name, constants.O_RDONLY);
+  try {
+    await requireSame(handle, file);
+    if (file.size > SMALL_FILE_BYTES || !isWhole) return { handle };
+    // One byte more than it should have shows that it grew.
+    const buffer = Buffer.allocUnsafeSlow(file.size + 1);
+    if ((await readFully(handle, buffer, 0)) !== file.size) throw new FileFault('changed');
+    await requireSame(handle, file);
+    await handle.close();
+    return { content: buffer.subarray(0, file.size) };
+  } catch (error) {
+    await handle.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** Makes sure that a file is still what was announced. @throws FileFault `changed`. */
+export async function requireSame(handle: FileHandle, { size, mtimeMs }: File): Promise<void> {
+  const stats = await handle.stat();
+  if (!stats.isFile()) throw new FileFault('special');
+  if (stats.size !== size || stats.mtimeMs !== mtimeMs) throw new FileFault('changed');
+}
+
+/** The content from a position on, in pieces of a frame; the next one is read while the last one is used. @throws FileFault `changed`. */
+export async function* readPieces(handle: FileHandle, from: number, size: number): AsyncGenerator<Buffer> {
+  const start = (position: number) => {
+    const piece = readPiece(handle, position, Math.min(MAX_DATA_PAYLOAD, size - position));
+    // Whoever stops early does not wait for it.
+    piece.catch(() => {});
+    return piece;
+  };
+  let next = from < size ? start(from) : null;
+  for (let position = from; next !== null; ) {
+    const piece: Buffer = await next;
+    position += piece.length;
+    next = position < size ? start(position) : null;
+    yield piece;
+  }
+}
+
+async function readPiece(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(length);
+  if ((await readFully(handle, buffer, position)) < length) throw new FileFault('changed');
+  return buffer;
+}
+
+/** Reads until the buffer is full or the file ends; answers how much it was. */
+export async function readFully(handle: FileHandle, buffer: Buffer, position: number): Promise<number> {
+  let filled = 0;
+  while (filled < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return filled;
+}
+
+/** One block of the first `have` bytes of a file, and its hash. */
+export async function readBlock(
+  handle: FileHandle,
+  block: number,
+  have: number,
+): Promise<{ readonly bytes: Buffer; readonly hash: Buffer }> {
+  const position = block * BLOCK_BYTES;
+  const bytes = await readPiece(handle, position, Math.min(BLOCK_BYTES, have - position));
+  return { bytes, hash: createHash('sha256').update(bytes).digest() };
+}
+
+/** A piece cut into runs: of zeros, counted in whole blocks of 64 KiB, and of everything else. */
+export function* splitZeros(piece: Buffer): Generator<{ readonly zeros: boolean; readonly bytes: Buffer }> {
+  let start = 0;
+  let zeros = false;
+  for (let at = 0; at < piece.length; at += ZEROS.length) {
+    const part = piece.subarray(at, at + ZEROS.length);
+    const isZero = part.equals(ZEROS.subarray(0, part.length));
+    if (isZero !== zeros && at > start) yield { zeros, bytes: piece.subarray(start, at) };
+    if (isZero !== zeros) start = at;
+    zeros = isZero;
+  }
+  if (piece.length > start) yield { zeros, bytes: piece.subarray(start) };
+}
+
+/** A hash of a whole file. */
+export function newHash(): Hash {
+  return createHash('sha256');
+}

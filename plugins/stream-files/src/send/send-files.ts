@@ -1,0 +1,157 @@
+import type { Readable, Writable } from 'node:stream';
+import { TowlineError } from '@towline/protocol';
+import { FILES_READ_AHEAD, MAX_WAITING_HASHES } from '../limits.ts';
+import type { TransferObserver } from '../observer.ts';
+import { FrameWriter } from '../wire/frame-writer.ts';
+import { Frame, type FrameEvent } from '../wire/frames.ts';
+import { readFrames } from '../wire/read-frames.ts';
+import { decodeFrame, readySchema, settledSchema, wantSchema } from '../wire/schemas.ts';
+import { announceTree } from './announce-tree.ts';
+import { countTree } from './count-tree.ts';
+import { OpenEntries } from './open-entries.ts';
+import { sendContent } from './send-content.ts';
+import type { Source } from './source.ts';
+import { WantedFile } from './wanted-file.ts';
+
+/** What sending files works with. */
+export interface SendParts {
+  readonly input: Readable;
+  readonly output: Writable;
+  readonly source: Source;
+  /** Whether all is counted beforehand. */
+  readonly count: boolean;
+  readonly observer: TransferObserver;
+  /** A file was sent whole: its path below the root, and the bytes that went over the line; null when it failed. */
+  readonly onSent?: (path: Buffer, moved: number | null) => void;
+}
+
+/**
+ * Sends a file or a tree, of which the receiver asks for what it wants. Resolves when everything is settled.
+ * @throws TowlineError when the peer breaks the protocol or the stream breaks.
+ */
+export async function sendFiles(parts: SendParts): Promise<void> {
+  const sender = new FileSender(parts);
+  try {
+    await sender.run();
+  } finally {
+    await sender.dispose();
+  }
+}
+
+class FileSender {
+  readonly #parts: SendParts;
+  readonly #writer: FrameWriter;
+  readonly #open = new OpenEntries();
+  readonly #over = new AbortController();
+  /** Wanted files in the order in which they are sent. The first one is being sent. */
+  #wanted: WantedFile[] = [];
+  readonly #byNumber = new Map<number, WantedFile>();
+  #onWanted: (() => void) | null = null;
+  #onCompared: (() => void) | null = null;
+  #isListed = false;
+
+  constructor(parts: SendParts) {
+    this.#parts = parts;
+    this.#writer = new FrameWriter(parts.output);
+  }
+
+  /** Whatever fails first is what happened. The others end with the stream, or when the process does. */
+  async run(): Promise<void> {
+    const listening = this.#listen();
+    const work = Promise.all([this.#announce(), this.#send()]);
+    if (this.#parts.count) this.#count().catch(() => {});
+    work.catch(() => {});
+    await Promise.race([listening, work.then(() => listening)]);
+  }
+
+  async dispose(): Promise<void> {
+    this.#over.abort();
+    this.#onWanted?.();
+    this.#onCompared?.();
+    this.#open.clear();
+    await Promise.all(this.#wanted.map((wanted) => wanted.close()));
+    this.#parts.source.folder.release();
+    this.#writer.flush();
+  }
+
+  async #announce(): Promise<void> {
+    const onOmitted = (path: Buffer, code: string) => this.#parts.observer.onOmitted?.(path, code);
+    await announceTree({ writer: this.#writer, open: this.#open, onOmitted }, this.#parts.source);
+    this.#isListed = true;
+  }
+
+  async #count(): Promise<void> {
+    const total = await countTree(this.#parts.source, this.#over.signal);
+    if (total === null) return;
+    this.#parts.observer.onTotal?.(total);
+    this.#writer.sendJson(Frame.total, total);
+  }
+
+  /** Sends what is wanted, one file after the other, with the next ones open already. */
+  async #send(): Promise<void> {
+    while (!this.#over.signal.aborted) {
+      const wanted = this.#wanted[0];
+      if (wanted === undefined) {
+        await new Promise<void>((resolve) => (this.#onWanted = resolve));
+        continue;
+      }
+      for (const next of this.#wanted.slice(0, FILES_READ_AHEAD)) void next.open();
+      const moved = await sendContent({ writer: this.#writer, observer: this.#parts.observer }, wanted);
+      this.#parts.onSent?.(wanted.entry.path, moved);
+      this.#wanted.shift();
+      this.#byNumber.delete(wanted.entry.id);
+    }
+  }
+
+  async #listen(): Promise<void> {
+    for await (const frame of readFrames(this.#parts.input)) {
+      if (frame.type === Frame.done) return this.#requireSettled();
+      this.#take(frame);
+      if (frame.type === Frame.blocks) await this.#fewerHashes();
+    }
+    throw new TowlineError('session_broken');
+  }
+
+  #take({ type, payload }: FrameEvent): void {
+    if (type === Frame.want) this.#want(payload);
+    else if (type === Frame.blocks) this.#byNumber.get(payload.readUInt32BE(0))?.addHashes(payload.subarray(4));
+    else if (type === Frame.drop) this.#byNumber.get(payload.readUInt32BE(0))?.drop();
+    else if (type === Frame.settled) this.#settle(payload);
+    else if (type === Frame.ready) this.#parts.observer.onReady?.(decodeFrame(readySchema, payload).into);
+    else throw new TowlineError('protocol_error', `The peer sent a frame of type ${type}, where files go to it.`);
+  }
+
+  #want(payload: Buffer): void {
+    const want = decodeFrame(wantSchema, payload);
+    if (this.#byNumber.has(want.id)) throw new TowlineError('protocol_error', 'The peer wants a file twice.');
+    const wanted = new WantedFile(this.#open.get(want.id), { ...want, onCompared: () => this.#onCompared?.() });
+    this.#byNumber.set(want.id, wanted);
+    this.#wanted.push(wanted);
+    this.#onWanted?.();
+    this.#onWanted = null;
+  }
+
+  #settle(payload: Buffer): void {
+    const { id, status, code } = decodeFrame(settledSchema, payload);
+    if (this.#byNumber.has(id) && status !== 'failed') throw new TowlineError('protocol_error', 'The peer settled a file before its end.');
+    const { kind, path, file } = this.#open.settle(id);
+    this.#parts.observer.onOutcome?.({ path, kind, size: file?.size ?? 0, status, ...(code === undefined ? {} : { code }) });
+  }
+
+  /** Hashes are taken in as fast as they are compared. */
+  async #fewerHashes(): Promise<void> {
+    while (this.#waitingHashes() > MAX_WAITING_HASHES && !this.#over.signal.aborted)
+      await new Promise<void>((resolve) => (this.#onCompared = resolve));
+  }
+
+  #waitingHashes(): number {
+    let count = 0;
+    for (const wanted of this.#wanted) count += wanted.waitingHashes;
+    return count;
+  }
+
+  #requireSettled(): void {
+    if (!this.#isListed || !this.#open.isEmpty)
+      throw new TowlineError('protocol_error', 'The peer ended a copy before everything was settled.');
+  }
+}

@@ -1,0 +1,149 @@
+import { constants, type Stats, statSync } from 'node:fs';
+import { chmod, type FileHandle, lstat, mkdir, open, opendir, stat, utimes } from 'node:fs/promises';
+import { FileFault } from './file-fault.ts';
+import { timeOf } from './file-time.ts';
+
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_NONBLOCK } = constants;
+/** open(2) of Linux: a place only, for folders that may be entered and not listed. Node has no name for it. */
+const O_PATH = 0x20_0000;
+const SLASH = Buffer.from('/');
+/** Names that are read from a folder at a time. */
+const NAMES_AT_ONCE = 256;
+
+/**
+ * Whether a descriptor of a folder can be part of a path. Node has no openat(2); on Linux `/proc/self/fd/N/NAME` is the same: the kernel goes from
+ * the open folder itself, wherever it was moved and whatever stands now where it was. Elsewhere paths are compared with the open folder
+ * before each use, which leaves a gap that somebody who may write there could use.
+ */
+const HAS_FD_PATHS = process.platform === 'linux' && isFolder('/proc/self/fd');
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/**
+ * An open folder. Everything in it is reached by one name from here, and no name is followed when it is a symbolic link. Counted: it is
+ * closed when the last holder has released it.
+ */
+export class Folder {
+  readonly #handle: FileHandle;
+  readonly #path: Buffer;
+  readonly #identity: Pick<Stats, 'dev' | 'ino'>;
+  #holders = 1;
+
+  private constructor(handle: FileHandle, path: Buffer, identity: Pick<Stats, 'dev' | 'ino'>) {
+    this.#handle = handle;
+    this.#path = HAS_FD_PATHS ? Buffer.from(`/proc/self/fd/${handle.fd}`) : path;
+    this.#identity = identity;
+  }
+
+  /** Opens the folder that a user named; links in that path are the user's. @throws system errors. */
+  static open(path: Buffer | string): Promise<Folder> {
+    return openFolder(Buffer.from(path), 0);
+  }
+
+  /** Path of one name in it, for the next file operation and no later one. The name was checked before. @throws FileFault `moved`. */
+  at(name: Buffer): Buffer {
+    if (!HAS_FD_PATHS) this.#requireSame();
+    return Buffer.concat([this.#path, SLASH, name]);
+  }
+
+  /** Opens a folder in it. @throws system errors, `ELOOP` or `ENOTDIR` for a symbolic link. */
+  child(name: Buffer): Promise<Folder> {
+    return openFolder(this.at(name), O_NOFOLLOW);
+  }
+
+  /** Opens a folder in it, made before when there is nothing; `isNew` tells. @throws FileFault `not_a_folder`, system errors. */
+  async childOrNew(name: Buffer): Promise<{ readonly folder: Folder; readonly isNew: boolean }> {
+    let isNew = true;
+    try {
+      await mkdir(this.at(name), 0o700);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      isNew = false;
+      if (!(await lstat(this.at(name))).isDirectory()) throw new FileFault('not_a_folder');
+    }
+    return { folder: await this.child(name), isNew };
+  }
+
+  /** Opens a file in it; never a link, and never waiting for the other end of a FIFO. @throws system errors. */
+  openFile(name: Buffer, flags: number, mode?: number): Promise<FileHandle> {
+    return open(this.at(name), flags | O_NOFOLLOW | O_NONBLOCK, mode);
+  }
+
+  /** What is known of the folder itself. @throws system errors. */
+  stat(): Promise<Stats> {
+    return this.#handle.stat();
+  }
+
+  /** What stands under a name; null when nothing does. @throws system errors. */
+  async look(name: Buffer): Promise<Stats | null> {
+    try {
+      return await lstat(this.at(name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  /** The names in it, in no order. Holds some hundred at a time. */
+  async *names(): AsyncGenerator<Buffer> {
+    const path = HAS_FD_PATHS ? this.#path : this.at(Buffer.from('.'));
+    const listing = await opendir(path as unknown as string, { encoding: 'buffer' as BufferEncoding, bufferSize: NAMES_AT_ONCE });
+    for await (const { name } of listing) yield name as unknown as Buffer;
+  }
+
+  /** Gives it the mode and time that it is to have, and makes what was put into it durable. @throws system errors. */
+  async finish({ mode, mtime }: { readonly mode: number; readonly mtime: number }): Promise<void> {
+    const path = HAS_FD_PATHS ? this.#path : this.at(Buffer.from('.'));
+    await chmod(path, mode & 0o777);
+    await utimes(path, timeOf(mtime), timeOf(mtime));
+    await this.sync();
+  }
+
+  /** Makes what was put into it durable. A folder that may not be read cannot be, and some file systems do without. */
+  async sync(): Promise<void> {
+    await this.#handle.sync().catch(() => {});
+  }
+
+  /** One more holder. */
+  retain(): this {
+    this.#holders += 1;
+    return this;
+  }
+
+  /** One holder less. */
+  release(): void {
+    this.#holders -= 1;
+    if (this.#holders === 0) this.#handle.close().catch(() => {});
+  }
+
+  #requireSame(): void {
+    const there = statSync(this.#path, { throwIfNoEntry: false });
+    if (there?.dev !== this.#identity.dev || there.ino !== this.#identity.ino) throw new FileFault('moved');
+  }
+
+  /** @internal */
+  static async of(handle: FileHandle, path: Buffer): Promise<Folder> {
+    const { dev, ino } = HAS_FD_PATHS ? { dev: 0, ino: 0 } : await handle.stat();
+    return new Folder(handle, path, { dev, ino });
+  }
+}
+
+async function openFolder(path: Buffer, flags: number): Promise<Folder> {
+  const handle = await open(path, O_RDONLY | O_DIRECTORY | flags).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES' || !HAS_FD_PATHS) throw error;
+    return open(path, O_PATH | O_DIRECTORY | flags);
+  });
+  return Folder.of(handle, path);
+}
+
+/** Whether a path that a user named is a folder, links followed; null when nothing is there. @throws system errors. */
+export async function kindOf(path: string): Promise<'folder' | 'other' | null> {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'other';
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { printable } from '@towline/protocol';
+import { MAX_NAME_BYTES } from '../limits.ts';
+import { FileFault } from './file-fault.ts';
+
+const SLASH = 0x2f;
+const NUL = 0;
+/** How names of partial files begin. */
+export const PARTIAL_PREFIX = '.towline-part-';
+/** Hex digits of the hash in the name of a partial file. */
+const PARTIAL_DIGITS = 32;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Makes sure that a name of a peer is the name of one file in one folder. @throws FileFault `bad_name`, `partial`. */
+export function checkName(name: Buffer): void {
+  const isPlace = name.equals(DOT) || name.equals(DOT_DOT);
+  if (isPartialName(name)) throw new FileFault('partial');
+  if (name.length === 0 || name.length > MAX_NAME_BYTES || isPlace || name.includes(SLASH) || name.includes(NUL)) {
+    throw new FileFault('bad_name');
+  }
+}
+
+/** Whether a name is that of a partial file: what an unfinished copy left, and no file of anybody's. */
+export function isPartialName(name: Buffer): boolean {
+  return name.subarray(0, PARTIAL_PREFIX.length).equals(PREFIX);
+}
+
+const PREFIX = Buffer.from(PARTIAL_PREFIX);
+const DOT = Buffer.from('.');
+const DOT_DOT = Buffer.from('..');
+
+/**
+ * Name of the partial file beside its target. Of the same source it is the same again, so that a copy goes on; another content has
+ * another name, so that two copies never write into one file.
+ */
+export function partialName(name: Buffer, { size, mtime }: { readonly size: number; readonly mtime: number }): Buffer {
+  const digest = createHash('sha256').update(name).update(`\0${size}\0${mtime}`).digest('hex');
+  return Buffer.from(PARTIAL_PREFIX + digest.slice(0, PARTIAL_DIGITS));
+}
+
+/** Path of something in a folder; the folder's own when the name is empty. */
+export function joinPath(folder: Buffer, name: Buffer): Buffer {
+  if (folder.length === 0) return name;
+  if (name.length === 0) return folder;
+  return Buffer.concat(folder.at(-1) === SLASH ? [folder, name] : [folder, Buffer.of(SLASH), name]);
+}
+
+/** A path for people: safe for a terminal, and bytes that are no UTF-8 as `\xHH`. */
+export function shownPath(path: Buffer): string {
+  try {
+    return printable(utf8.decode(path));
+  } catch {
+    return [...path]
+      .map((byte) => (byte < 0x20 || byte > 0x7e ? `\\x${byte.toString(16).padStart(2, '0')}` : String.fromCharCode(byte)))
+      .join('');
+  }
+}

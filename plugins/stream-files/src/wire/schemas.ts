@@ -1,0 +1,73 @@
+import { decodeJson, describeIssues, TowlineError } from '@towline/protocol';
+import { z } from 'zod';
+import { MAX_FILE_BYTES, MAX_JSON_PAYLOAD, MAX_LINK_BYTES, MAX_NAME_BYTES } from '../limits.ts';
+
+/** Bytes as text, one character for each: names are bytes, and JSON has none. */
+const bytesText = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[\0-\xff]*$/, 'expected bytes')
+    .transform((text): Buffer => Buffer.from(text, 'latin1'));
+
+const number = z.int().min(0).max(0xffff_ffff);
+const size = z.int().min(0).max(MAX_FILE_BYTES);
+const bits = z.int().min(0).max(0o7777);
+/** Unix time, milliseconds, with a fraction. The bound is what a Date holds. */
+const time = z.number().min(-8.64e15).max(8.64e15);
+/** Name of a system error, or a word of ours; what it means is said by whoever shows it. */
+const code = z.string().regex(/^[A-Za-z0-9_]{1,40}$/, 'expected a code');
+
+const place = { id: number.min(1), parent: number, name: bytesText(MAX_NAME_BYTES) };
+const times = { mode: bits, mtime: time };
+
+/** Something of a tree. The first has parent 0; an empty name there means that the content of the folder is copied, without it. */
+export const entrySchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('file'), ...place, ...times, size, sparse: z.boolean() }),
+  z.object({ kind: z.literal('folder'), ...place, ...times }),
+  z.object({ kind: z.literal('link'), ...place, mtime: time, target: bytesText(MAX_LINK_BYTES) }),
+]);
+/** See {@link entrySchema}. */
+export type Entry = z.infer<typeof entrySchema>;
+/** An entry that is a file. */
+export type FileEntry = Extract<Entry, { kind: 'file' }>;
+/** An entry that is a folder. */
+export type FolderEntry = Extract<Entry, { kind: 'folder' }>;
+/** An entry that is a symbolic link. */
+export type LinkEntry = Extract<Entry, { kind: 'link' }>;
+
+/** Something in a folder that is listed. */
+export const listedSchema = z.object({
+  name: bytesText(MAX_LINK_BYTES),
+  kind: z.enum(['file', 'folder', 'link', 'fifo', 'socket', 'block', 'character']),
+  ...times,
+  size,
+  uid: number,
+  gid: number,
+  links: size,
+  target: bytesText(MAX_LINK_BYTES).optional(),
+});
+/** See {@link listedSchema}. */
+export type Listed = z.infer<typeof listedSchema>;
+
+/** Something that is left out: a special file, or what cannot be read. */
+export const omittedSchema = z.object({ parent: number, name: bytesText(MAX_NAME_BYTES), code });
+/** How much will come: files and bytes of their content. */
+export const totalSchema = z.object({ files: size, bytes: size });
+/** Why a file does not come, or not to its end. */
+export const failedSchema = z.object({ id: number, code });
+/** Whether the copy goes into the folder that was named, or becomes what was named. */
+export const readySchema = z.object({ into: z.boolean() });
+/** A file that is wanted. `have`: bytes there are already, whose hashes follow; with `whole`, any difference asks for all of it. */
+export const wantSchema = z.object({ id: number, have: size, whole: z.boolean() });
+/** What became of an entry: copied, the same before, or not copied. */
+export const settledSchema = z.object({ id: number, status: z.enum(['done', 'same', 'failed']), code: code.optional() });
+/** Why nothing can be done. */
+export const faultSchema = z.object({ code });
+
+/** Decodes the JSON of a frame. @throws TowlineError `protocol_error`. */
+export function decodeFrame<Schema extends z.ZodType>(schema: Schema, payload: Buffer): z.output<Schema> {
+  const checked = schema.safeParse(decodeJson(payload, MAX_JSON_PAYLOAD));
+  if (checked.success) return checked.data;
+  throw new TowlineError('protocol_error', `The peer sent a frame among files that is not valid: ${describeIssues(checked.error.issues)}.`);
+}
