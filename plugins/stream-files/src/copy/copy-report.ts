@@ -28,6 +28,8 @@ export class CopyReport {
   readonly #progress: Progress;
   /** What earlier attempts and sources did. */
   #before = { copied: 0, moved: 0 };
+  /** Files of this source that earlier attempts copied: this one finds them unchanged. */
+  #copiedBefore = 0;
   #now = zero();
   #whole = { same: 0, failed: 0, skipped: 0 };
   #told = 0;
@@ -39,6 +41,7 @@ export class CopyReport {
 
   /** An attempt at one source begins. `name` stands before the names of its files. */
   attempt(name: string): TransferObserver {
+    this.#copiedBefore += this.#now.copied;
     this.#before = { copied: this.#before.copied + this.#now.copied, moved: this.#before.moved + this.#now.moved };
     this.#now = zero();
     return {
@@ -60,7 +63,10 @@ export class CopyReport {
   finishSource(): void {
     const { same, failed, skipped } = this.#now;
     const whole = this.#whole;
-    this.#whole = { same: whole.same + same, failed: whole.failed + failed, skipped: whole.skipped + skipped };
+    const unchanged = Math.max(0, same - this.#copiedBefore);
+    // What this attempt copied is counted when the next one begins, for another source.
+    this.#copiedBefore = -this.#now.copied;
+    this.#whole = { same: whole.same + unchanged, failed: whole.failed + failed, skipped: whole.skipped + skipped };
   }
 
   /** Says something between. */

@@ -18,8 +18,9 @@ const input = new Socket({ fd: 0, readable: true, writable: false });
 const output = new Socket({ fd: 1, readable: false, writable: true });
 let failures = 0;
 
+const writer = new FrameWriter(output);
 process.exitCode = await serve();
-await new FrameWriter(output).end();
+await writer.end();
 process.exit();
 
 async function serve(): Promise<number> {
@@ -29,7 +30,7 @@ async function serve(): Promise<number> {
     return failures > 0 ? 1 : 0;
   } catch (error) {
     const code = codeForPeer(error);
-    if (code !== null) new FrameWriter(output).sendJson(Frame.fault, { code });
+    if (code !== null) writer.sendJson(Frame.fault, { code });
     else if (!(error instanceof PeerFault)) process.stderr.write(`${JSON.stringify({ error: String((error as Error).message) })}\n`);
     return 1;
   }

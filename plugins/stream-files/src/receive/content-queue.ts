@@ -36,14 +36,19 @@ export class ContentQueue {
 
   /** Receives one file into a folder. Resolves when it stands there. @throws FileFault, system errors. */
   async receive(entry: FileEntry, folder: Folder, isNew: boolean): Promise<Placed> {
-    // Where nothing is there to compare with, no descriptor is held before the content comes.
-    const isEasy = isNew && entry.size <= 0;
-    if (!isEasy) await this.#comparing.take();
+    await this.#comparing.take();
+    let hasTurn = true;
+    const give = () => {
+      if (hasTurn) this.#comparing.give();
+      hasTurn = false;
+    };
     try {
       const file = await IncomingFile.plan(entry, folder, isNew);
+      // Most files are small and new: they wait for their content without a descriptor.
+      if (!file.isOpen) give();
       return await new Promise<Placed>((resolve) => this.#want(file, resolve));
     } finally {
-      if (!isEasy) this.#comparing.give();
+      give();
     }
   }
 

@@ -56,6 +56,11 @@ export class IncomingFile {
     return this.entry.size <= SMALL_FILE_BYTES;
   }
 
+  /** Whether it holds a descriptor. */
+  get isOpen(): boolean {
+    return this.#present !== null || this.#partial !== null;
+  }
+
   /** How it is wanted. */
   get want(): { readonly have: number; readonly whole: boolean } {
     return { have: this.#have, whole: this.#present !== null };

@@ -23,7 +23,9 @@ export async function sendContent(parts: ContentParts, wanted: WantedFile): Prom
     if ('content' in opened) return await sendSmall(parts, wanted, opened.content);
     return await sendLarge(parts, wanted, opened.handle);
   } catch (error) {
-    writer.sendJson(Frame.failed, { id: wanted.entry.id, code: faultCode(error) });
+    const code = faultCode(error);
+    wanted.isSent = true;
+    writer.sendJson(Frame.failed, { id: wanted.entry.id, code });
     return null;
   } finally {
     await wanted.close();
@@ -31,11 +33,12 @@ export async function sendContent(parts: ContentParts, wanted: WantedFile): Prom
   }
 }
 
-async function sendSmall({ writer, observer }: ContentParts, { entry }: WantedFile, content: Buffer): Promise<number> {
+async function sendSmall({ writer, observer }: ContentParts, wanted: WantedFile, content: Buffer): Promise<number> {
+  const { entry } = wanted;
   await writer.room();
   writer.send(Frame.begin, encodeBegin(entry.id, 0));
   if (content.length > 0) writer.send(Frame.data, content);
-  writer.send(Frame.end, Buffer.concat([encodeNumber(entry.id), createHash('sha256').update(content).digest()]));
+  sendEnd(writer, wanted, createHash('sha256').update(content));
   observer.onBytes?.(content.length, 'moved');
   return content.length;
 }
@@ -53,8 +56,13 @@ async function sendLarge({ writer, observer }: ContentParts, wanted: WantedFile,
     observer.onBytes?.(piece.length, 'moved');
   }
   await requireSame(handle, file);
-  writer.send(Frame.end, Buffer.concat([encodeNumber(entry.id), hash.digest()]));
+  sendEnd(writer, wanted, hash);
   return file.size - from;
+}
+
+function sendEnd(writer: FrameWriter, wanted: WantedFile, hash: Hash): void {
+  wanted.isSent = true;
+  writer.send(Frame.end, Buffer.concat([encodeNumber(wanted.entry.id), hash.digest()]));
 }
 
 function sendPiece(writer: FrameWriter, piece: Buffer, isSparse: boolean): void {

@@ -133,7 +133,7 @@ class FileSender {
 
   #settle(payload: Buffer): void {
     const { id, status, code } = decodeFrame(settledSchema, payload);
-    if (this.#byNumber.has(id) && status !== 'failed') throw new TowlineError('protocol_error', 'The peer settled a file before its end.');
+    if (this.#byNumber.get(id)?.isSent === false) throw new TowlineError('protocol_error', 'The peer settled a file before its end.');
     const { kind, path, file } = this.#open.settle(id);
     this.#parts.observer.onOutcome?.({ path, kind, size: file?.size ?? 0, status, ...(code === undefined ? {} : { code }) });
   }

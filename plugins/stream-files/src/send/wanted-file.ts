@@ -24,6 +24,8 @@ export class WantedFile {
   readonly whole: boolean;
   /** Whether the receiver wants no more of it. */
   isDropped = false;
+  /** Whether its end, or that it failed, was said: the receiver may settle it from then on. */
+  isSent = false;
   #opened: Promise<Opened> | null = null;
   #hashes: Buffer[] = [];
   #hashesLeft: number;

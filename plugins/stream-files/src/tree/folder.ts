@@ -7,6 +7,7 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_NONBLOCK } = constants;
 /** open(2) of Linux: a place only, for folders that may be entered and not listed. Node has no name for it. */
 const O_PATH = 0x20_0000;
 const SLASH = Buffer.from('/');
+const DOT = Buffer.from('.');
 /** Names that are read from a folder at a time. */
 const NAMES_AT_ONCE = 256;
 
@@ -44,6 +45,8 @@ export class Folder {
 
   /** Path of one name in it, for the next file operation and no later one. The name was checked before. @throws FileFault `moved`. */
   at(name: Buffer): Buffer {
+    // The number of a closed descriptor may be that of another folder by now.
+    if (this.#holders === 0) throw new FileFault('moved');
     if (!HAS_FD_PATHS) this.#requireSame();
     return Buffer.concat([this.#path, SLASH, name]);
   }
@@ -88,14 +91,14 @@ export class Folder {
 
   /** The names in it, in no order. Holds some hundred at a time. */
   async *names(): AsyncGenerator<Buffer> {
-    const path = HAS_FD_PATHS ? this.#path : this.at(Buffer.from('.'));
+    const path = this.at(DOT);
     const listing = await opendir(path as unknown as string, { encoding: 'buffer' as BufferEncoding, bufferSize: NAMES_AT_ONCE });
     for await (const { name } of listing) yield name as unknown as Buffer;
   }
 
   /** Gives it the mode and time that it is to have, and makes what was put into it durable. @throws system errors. */
   async finish({ mode, mtime }: { readonly mode: number; readonly mtime: number }): Promise<void> {
-    const path = HAS_FD_PATHS ? this.#path : this.at(Buffer.from('.'));
+    const path = this.at(DOT);
     await chmod(path, mode & 0o777);
     await utimes(path, timeOf(mtime), timeOf(mtime));
     await this.sync();
