@@ -233,6 +233,20 @@ describe('towline cp', () => {
     expect(records.at(-1)).toMatchObject({ outcome: 'ok', exitCode: 0 });
   });
 
+  it('names in the audit trail the file that was written, and the one that was read', async () => {
+    const [mine, theirs] = folders();
+    writeFileSync(join(mine, 'report'), 'abc');
+    expect(await cp(join(mine, 'report'), `pi:${theirs}/`)).toMatchObject(done);
+    expect(await cp(`pi:${theirs}/report`, join(mine, 'back'))).toMatchObject(done);
+    const noted = await eventually(async () => {
+      const details = storedTrail(relay.dir).filter(
+        ({ action, detail }) => action === 'session.noted' && detail?.path === `${theirs}/report`,
+      );
+      return details.length === 2 && details.map(({ detail }) => detail);
+    }, 'both are in the trail');
+    expect(noted).toEqual(['write', 'read'].map((operation) => ({ operation, path: `${theirs}/report`, bytes: 3 })));
+  });
+
   it.runIf(isRoot)('reads and writes as the user of run_as, and no file of root', async () => {
     const name = 'as-nobody';
     const [mine, theirs] = folders();

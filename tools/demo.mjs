@@ -2,7 +2,7 @@
 // On a terminal it ends in a shell on the device; without one it prints the transcript and exits 0.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -56,6 +56,14 @@ async function demo() {
   await towline(['demo-device', 'exec', '--', 'uname', '-sr'], user);
   await towline(['demo-device', 'exec', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7'], user, 7);
   await towline(['demo-device', 'exec', '-i', '--', 'sort'], user, 0, 'pear\napple\n');
+
+  say('A file to the device and back, checked by its hash.');
+  const [original, back] = [join(folder, 'report.txt'), join(folder, 'back.txt')];
+  writeFileSync(original, 'Copied by towline.\n');
+  await towline(['cp', original, `demo-device:${folder}/on-the-device/`], user);
+  await towline(['demo-device', 'ls', '-l', `${folder}/on-the-device`], user);
+  await towline(['cp', `demo-device:${folder}/on-the-device/report.txt`, back], user);
+  if (readFileSync(back, 'utf8') !== readFileSync(original, 'utf8')) throw new Error('the copy is not what was sent');
 
   say('What was written down.');
   await settled(user);

@@ -19,6 +19,8 @@ export interface TransferObserver {
   onOutcome?(outcome: EntryOutcome): void;
   /** Something of the source was left out. */
   onOmitted?(path: Buffer, code: string): void;
+  /** Name of the root of the copy in the folder that holds it; empty: that folder itself. At the receiver only. */
+  onRoot?(name: Buffer): void;
   /** Whether the copy goes into the folder that was named. */
   onReady?(into: boolean): void;
 }

@@ -40,25 +40,29 @@ async function carryOut(body: FilesBody, path: string): Promise<void> {
   if (body.operation === 'list') return sendList(path, output);
   if (body.operation === 'read') {
     const source = await openSource(path);
-    const onSent = (below: Buffer, moved: number | null) => report(path, below, { bytes: moved ?? 0, ok: moved !== null });
+    const onSent = (below: Buffer, moved: number | null) => report(Buffer.from(path), below, { bytes: moved ?? 0, ok: moved !== null });
     return sendFiles({ input, output, source, count: body.count, observer: {}, onSent });
   }
   const target = await openTarget(path, body.exact);
+  let root: Buffer = Buffer.from(target.path);
   return receiveFiles({
     input,
     output,
     target,
     observer: {
+      onRoot: (name) => {
+        root = joinPath(root, name);
+      },
       onOutcome: ({ path: below, kind, size, status, code }) => {
         if (status === 'failed' || (status === 'done' && kind !== 'folder'))
-          report(target.path, below, { bytes: size, ok: status === 'done', ...(code === undefined ? {} : { code }) });
+          report(root, below, { bytes: size, ok: status === 'done', ...(code === undefined ? {} : { code }) });
       },
     },
   });
 }
 
-function report(path: string, below: Buffer, about: Omit<FileReport, 'path'>): void {
+function report(path: Buffer, below: Buffer, about: Omit<FileReport, 'path'>): void {
   if (!about.ok) failures += 1;
-  const whole = joinPath(Buffer.from(path), below).toString('latin1');
+  const whole = joinPath(path, below).toString('latin1');
   process.stderr.write(`${JSON.stringify({ path: whole, ...about })}\n`);
 }

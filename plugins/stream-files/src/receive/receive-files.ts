@@ -109,6 +109,7 @@ class FileReceiver {
     const parent = this.#parentOf(announced);
     const isRoot = parent === this.#top;
     const entry = isRoot ? { ...announced, name: this.#parts.target.name ?? announced.name } : announced;
+    if (isRoot) this.#parts.observer.onRoot?.(entry.name);
     // A nameless root is the target itself.
     const isSelf = isRoot && entry.kind === 'folder' && entry.name.length === 0;
     const fault = isSelf ? null : parent.faultOf(entry.name);

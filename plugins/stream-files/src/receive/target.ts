@@ -8,7 +8,7 @@ export interface Target {
   readonly folder: Folder;
   /** Null: the name of the source. */
   readonly name: Buffer | null;
-  /** The path that the names of the copy are below, for people. */
+  /** Path of that folder, as it was named. */
   readonly path: string;
 }
 
@@ -22,7 +22,7 @@ export async function openTarget(path: string, exact: boolean): Promise<Target> 
   const real = path.replace(/\/+$/, '') || '/';
   const name = basename(real);
   if (name === '' || name === '.' || name === '..') throw new FileFault('EISDIR');
-  return { folder: await openParent(dirname(real)), name: Buffer.from(name), path: real };
+  return { folder: await openParent(dirname(real)), name: Buffer.from(name), path: dirname(real) };
 }
 
 async function openInto(path: string): Promise<Folder> {
