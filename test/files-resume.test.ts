@@ -59,7 +59,7 @@ describe.each(['to the device', 'from the device'] as const)('a copy of 200 MB %
     held = heldAtRandom();
     await startDevice();
     await held;
-    expect(readdirSync(join(dir, 'target'))).toEqual([expect.stringMatching(/^\.towline-part-[0-9a-f]{32}$/)]);
+    expect(readdirSync(join(dir, 'target'))).toEqual([expect.stringMatching(/^\.towline-part-[0-9a-f]{32}\.[0-9a-f]{16}$/)]);
     first.child.kill('SIGKILL');
     await first.finished;
     forwarder.cut();

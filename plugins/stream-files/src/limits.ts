@@ -22,8 +22,8 @@ export const HASH_BYTES = 32;
 export const MAX_HASHES_IN_FRAME = 256;
 /** Hashes of blocks that may wait to be compared, all files together: 2 MiB. Above it the receiver is not listened to for a while. */
 export const MAX_WAITING_HASHES = 65_536;
-/** Small files that are read ahead, so that the disk works while the line does. */
-export const FILES_READ_AHEAD = 8;
+/** Large files that are open before it is their turn. */
+export const FILES_OPENED_AHEAD = 2;
 /** Files that are put into place at a time: their fsync goes to the disk together. */
 export const FILES_PLACED_AT_ONCE = 32;
 /** Files of which something is there already that are compared at a time: each has a descriptor. */

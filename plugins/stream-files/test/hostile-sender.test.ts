@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { receiveFiles } from '../src/receive/receive-files.ts';
 import { openTarget } from '../src/receive/target.ts';
-import { partialName } from '../src/tree/names.ts';
+import { partialStem } from '../src/tree/names.ts';
 import { encodeBegin, encodeHead, encodeLength, encodeNumber, Frame } from '../src/wire/frames.ts';
 import { allIn, connectPair, makePlaces, openDescriptors, RawPeer, residentMiB, startHelper } from './peer.ts';
 
@@ -92,19 +92,24 @@ describe.each(Object.entries(RECEIVERS))('a hostile sender, received by the %s',
     expect(readFileSync(join(outside, 'kept'), 'utf8')).toBe('kept');
   });
 
-  it('cannot have a partial file that was planted as a link written through', async () => {
+  it.each([1, 300_000])('cannot have a partial file that was planted as a link written through: %i bytes', async (size) => {
     const { inside, outside } = makePlaces();
+    const content = Buffer.alloc(size, '!');
     writeFileSync(join(outside, 'kept'), 'kept');
-    symlinkSync(join(outside, 'kept'), join(inside, partialName(Buffer.from('f'), { size: 1, ...TIME }).toString()));
+    symlinkSync(join(outside, 'kept'), join(inside, `${partialStem(Buffer.from('f'), { size, ...TIME })}.planted`));
     const { peer, end } = await receive(inside);
-    peer.writer.sendJson(Frame.entry, file(1, 0, 'f'));
+    peer.writer.sendJson(Frame.entry, file(1, 0, 'f', size));
     peer.writer.send(Frame.listed);
-    await answerWants(peer, 1);
+    await peer.hear(Frame.want);
+    expect(peer.json(Frame.want)).toEqual([{ id: 1, have: 0, whole: false }]);
+    peer.writer.send(Frame.begin, encodeBegin(1, 0));
+    for (let at = 0; at < size; at += 150_000) peer.writer.send(Frame.data, content.subarray(at, at + 150_000));
+    peer.writer.send(Frame.end, Buffer.concat([encodeNumber(1), createHash('sha256').update(content).digest()]));
     await peer.hear(Frame.done);
     await peer.writer.end();
     await end;
     expect(readFileSync(join(outside, 'kept'), 'utf8')).toBe('kept');
-    expect(readFileSync(join(inside, 'f'), 'utf8')).toBe('!');
+    expect(readFileSync(join(inside, 'f')).equals(content)).toBe(true);
     expect(readdirSync(inside)).toEqual(['f']);
   });
 

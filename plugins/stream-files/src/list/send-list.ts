@@ -24,7 +24,7 @@ export async function sendList(path: string, output: Writable): Promise<void> {
 async function listFolder(folder: Folder, writer: FrameWriter): Promise<void> {
   for await (const name of folder.names()) {
     try {
-      const stats = await folder.look(name);
+      const stats = folder.look(name);
       if (stats !== null) writer.sendJson(Frame.listing, await describe(folder, name, { stats, as: name }));
     } catch (error) {
       writer.sendJson(Frame.omitted, { parent: 0, name: name.toString('latin1'), code: faultCode(error) });
@@ -34,7 +34,7 @@ async function listFolder(folder: Folder, writer: FrameWriter): Promise<void> {
 }
 
 async function listFile({ folder, name }: Source, path: string, writer: FrameWriter): Promise<void> {
-  const stats = await folder.look(name!);
+  const stats = folder.look(name!);
   if (stats === null) throw new FileFault('ENOENT');
   writer.sendJson(Frame.listing, await describe(folder, name!, { stats, as: Buffer.from(path) }));
 }

@@ -7,6 +7,7 @@ import type { FrameWriter } from '../wire/frame-writer.ts';
 import { decodeLength, encodeNumber, Frame } from '../wire/frames.ts';
 import type { FileEntry } from '../wire/schemas.ts';
 import { IncomingFile } from './incoming-file.ts';
+import type { PartialsOfFolder } from './partials-of-folder.ts';
 import { Turns } from './turns.ts';
 
 /** What became of a file. */
@@ -35,7 +36,7 @@ export class ContentQueue {
   }
 
   /** Receives one file into a folder. Resolves when it stands there. @throws FileFault, system errors. */
-  async receive(entry: FileEntry, folder: Folder, isNew: boolean): Promise<Placed> {
+  async receive(entry: FileEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<Placed> {
     await this.#comparing.take();
     let hasTurn = true;
     const give = () => {
@@ -43,7 +44,7 @@ export class ContentQueue {
       hasTurn = false;
     };
     try {
-      const file = await IncomingFile.plan(entry, folder, isNew);
+      const file = await IncomingFile.plan(entry, folder, partials);
       // Most files are small and new: they wait for their content without a descriptor.
       if (!file.isOpen) give();
       return await new Promise<Placed>((resolve) => this.#want(file, resolve));

@@ -8,7 +8,8 @@ import { FileFault, faultCode } from '../tree/file-fault.ts';
 import type { Folder } from '../tree/folder.ts';
 import { blocksOf } from '../wire/frames.ts';
 import type { FileEntry } from '../wire/schemas.ts';
-import { abandonPartial, finishFile, openPartial, type PartialFile, placeFile } from './partial-file.ts';
+import { abandonPartial, finishFile, openPartial, type PartialFile, placeFile, placeSmallFile, removeLeft } from './partial-file.ts';
+import type { PartialsOfFolder } from './partials-of-folder.ts';
 
 /** Zeros that a hash takes in for a hole. */
 const ZEROS = Buffer.alloc(1_048_576);
@@ -37,17 +38,18 @@ export class IncomingFile {
   }
 
   /**
-   * Looks at what is there: the same file perhaps, or what an earlier copy left. `isNew`: the folder was made just now, so nothing is.
+   * Looks at what is there: the same file perhaps, or what an earlier copy left. Without `partials` the folder was made just now, and nothing is.
    * @throws FileFault, system errors.
    */
-  static async plan(entry: FileEntry, folder: Folder, isNew: boolean): Promise<IncomingFile> {
+  static async plan(entry: FileEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<IncomingFile> {
     const file = new IncomingFile(entry, folder);
-    const there = isNew ? null : await folder.look(entry.name);
+    const there = partials === null ? null : folder.look(entry.name);
     if (there?.isDirectory()) throw new FileFault('EISDIR');
     const seemsSame = there?.isFile() === true && there.size === entry.size && Math.abs(there.mtimeMs - entry.mtime) < 0.01;
     if (seemsSame && entry.size > 0) file.#present = await folder.openFile(entry.name, constants.O_RDONLY).catch(() => null);
     if (file.#present !== null) file.#have = entry.size;
-    else if (!file.isSmall) file.#have = (file.#partial = await openPartial(folder, entry)).bytes;
+    else if (!file.isSmall) file.#have = (file.#partial = await openPartial(folder, entry, partials)).bytes;
+    else if (partials !== null) removeLeft(folder, entry, partials);
     return file;
   }
 
@@ -139,7 +141,11 @@ export class IncomingFile {
       await finishFile(this.#present, this.entry).catch(ignoreForeign);
       return 'same';
     }
-    const partial = (this.#partial ??= await this.#writeSmall());
+    if (this.isSmall) {
+      await placeSmallFile(this.folder, this.entry, this.#gathered);
+      return 'done';
+    }
+    const partial = this.#partial!;
     // Holes at the end, and what an earlier copy left beyond it.
     await partial.handle.truncate(this.entry.size);
     this.#partial = null;
@@ -172,7 +178,7 @@ export class IncomingFile {
     if (this.#present !== null && from < this.#have) {
       await this.#present.close();
       this.#present = null;
-      if (!this.isSmall) this.#partial = await openPartial(this.folder, this.entry);
+      if (!this.isSmall) this.#partial = await openPartial(this.folder, this.entry, null);
       this.#have = 0;
     }
     if (this.#partial !== null) await this.#partial.handle.truncate(from);
@@ -193,13 +199,6 @@ export class IncomingFile {
     await this.#writing;
     if (this.#fault !== null) return;
     this.#writing = writeAll(this.#partial.handle, pieces, position).catch((error: unknown) => this.#fail(error));
-  }
-
-  async #writeSmall(): Promise<PartialFile> {
-    const partial = await openPartial(this.folder, this.entry);
-    this.#partial = partial;
-    if (this.#gathered.length > 0) await writeAll(partial.handle, this.#gathered, 0);
-    return partial;
   }
 
   #fail(error: unknown): void {

@@ -1,12 +1,18 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, fchmodSync, fsync, futimesSync, openSync, renameSync, type Stats, unlinkSync, writevSync } from 'node:fs';
 import { type FileHandle, rename, unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { SMALL_FILE_BYTES } from '../limits.ts';
+import { FileFault } from '../tree/file-fault.ts';
 import { timeOf } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
-import { partialName } from '../tree/names.ts';
+import { partialName, partialStem } from '../tree/names.ts';
 import type { FileEntry } from '../wire/schemas.ts';
+import type { PartialsOfFolder } from './partials-of-folder.ts';
 
-const { O_CREAT, O_EXCL, O_RDWR } = constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_WRONLY } = constants;
+/** Rights of a partial file: its owner's alone. */
+const PARTIAL_MODE = 0o600;
+const toDisk = promisify(fsync);
 
 /** The file beside the target that becomes it. Only its owner can read and write it. */
 export interface PartialFile {
@@ -17,32 +23,44 @@ export interface PartialFile {
 }
 
 /** Opens what an earlier copy of the same source left, or an empty file. What is not safely ours is removed. @throws system errors. */
-export async function openPartial(folder: Folder, entry: FileEntry): Promise<PartialFile> {
-  const name = partialName(entry.name, entry);
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return { handle: await folder.openFile(name, O_RDWR | O_CREAT | O_EXCL, 0o600), name, bytes: 0 };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt > 2) throw error;
-    }
-    const found = await openFound(folder, name, entry.size);
+export async function openPartial(folder: Folder, entry: FileEntry, partials: PartialsOfFolder | null): Promise<PartialFile> {
+  const stem = partialStem(entry.name, entry);
+  for (const left of partials?.take(stem) ?? []) {
+    const found = await claim(folder, left, { name: partialName(stem), size: entry.size });
     if (found !== null) return found;
-    await unlink(folder.at(name)).catch(ignoreMissing);
   }
+  const name = partialName(stem);
+  return { handle: await folder.openFile(name, O_RDWR | O_CREAT | O_EXCL, PARTIAL_MODE), name, bytes: 0 };
 }
 
-/** What an earlier copy left, when it can only have been written by this user. */
-async function openFound(folder: Folder, name: Buffer, size: number): Promise<PartialFile | null> {
+/**
+ * Takes over what an earlier copy left, when only this user can have written it. It gets another name first: should that copy still go on, it
+ * cannot put the file into place any more.
+ */
+async function claim(
+  folder: Folder,
+  left: Buffer,
+  { name, size }: { readonly name: Buffer; readonly size: number },
+): Promise<PartialFile | null> {
+  try {
+    await rename(folder.at(left), folder.at(name));
+  } catch {
+    return null;
+  }
   const handle = await folder.openFile(name, O_RDWR).catch(() => null);
-  if (handle === null) return null;
-  const stats = await handle.stat();
-  const isOurs = stats.isFile() && stats.uid === process.geteuid?.() && stats.nlink === 1 && (stats.mode & 0o777) === 0o600;
-  if (isOurs) return { handle, name, bytes: Math.min(stats.size, size) };
-  await handle.close();
+  const stats = await handle?.stat();
+  if (handle && stats && isOurs(stats)) return { handle, name, bytes: Math.min(stats.size, size) };
+  await handle?.close();
+  await unlink(folder.at(name)).catch(() => {});
   return null;
 }
 
-/** Puts a complete file into its place: mode, times, on the disk, then under its name at once. Closes it. @throws system errors. */
+/** Whether only this user can have written a file: not one that was planted, nor a link to another file. */
+function isOurs(stats: Stats): boolean {
+  return stats.isFile() && stats.uid === process.geteuid?.() && stats.nlink === 1 && (stats.mode & 0o777) === PARTIAL_MODE;
+}
+
+/** Puts a complete file into its place: mode, times, on the disk, then under its name at once. Closes it. @throws FileFault, system errors. */
 export async function placeFile(folder: Folder, { handle, name }: Pick<PartialFile, 'handle' | 'name'>, entry: FileEntry): Promise<void> {
   try {
     await finishFile(handle, entry);
@@ -50,11 +68,50 @@ export async function placeFile(folder: Folder, { handle, name }: Pick<PartialFi
   } finally {
     await handle.close();
   }
+  await rename(folder.at(name), folder.at(entry.name)).catch((error: unknown) => failPlacing(folder, name, error));
+}
+
+/**
+ * Writes a small file and puts it into its place in the same way. What takes microseconds is done in this turn: to hand each step to a thread takes
+ * several times as long. @throws FileFault, system errors.
+ */
+export async function placeSmallFile(folder: Folder, entry: FileEntry, content: readonly Buffer[]): Promise<void> {
+  const name = partialName(partialStem(entry.name, entry));
+  const descriptor = openSync(folder.at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PARTIAL_MODE);
   try {
-    await rename(folder.at(name), folder.at(entry.name));
+    writeAllSync(descriptor, content);
+    fchmodSync(descriptor, entry.mode & 0o777);
+    futimesSync(descriptor, timeOf(entry.mtime), timeOf(entry.mtime));
+    await toDisk(descriptor);
+    renameSync(folder.at(name), folder.at(entry.name));
   } catch (error) {
-    await unlink(folder.at(name)).catch(() => {});
-    throw error;
+    failPlacing(folder, name, error);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function writeAllSync(descriptor: number, content: readonly Buffer[]): void {
+  let bytes = content.length === 1 ? content[0]! : Buffer.concat(content);
+  while (bytes.length > 0) bytes = bytes.subarray(writevSync(descriptor, [bytes]));
+}
+
+/** Removes small files of the same source that a killed copy left. */
+export function removeLeft(folder: Folder, entry: FileEntry, partials: PartialsOfFolder): void {
+  for (const name of partials.take(partialStem(entry.name, entry))) removeSync(folder, name);
+}
+
+function failPlacing(folder: Folder, name: Buffer, error: unknown): never {
+  const isGone = removeSync(folder, name) === 'ENOENT' && (error as NodeJS.ErrnoException).syscall === 'rename';
+  throw isGone ? new FileFault('taken_over') : error;
+}
+
+function removeSync(folder: Folder, name: Buffer): string | undefined {
+  try {
+    unlinkSync(folder.at(name));
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
   }
 }
 
@@ -68,8 +125,4 @@ export async function finishFile(handle: FileHandle, { mode, mtime }: FileEntry)
 export async function abandonPartial(folder: Folder, { handle, name }: Pick<PartialFile, 'handle' | 'name'>, bytes: number): Promise<void> {
   await handle.close().catch(() => {});
   if (bytes <= SMALL_FILE_BYTES) await unlink(folder.at(name)).catch(() => {});
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
 }

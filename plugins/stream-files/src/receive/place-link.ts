@@ -2,23 +2,25 @@ import { lutimes, readlink, rename, symlink, unlink } from 'node:fs/promises';
 import { FileFault } from '../tree/file-fault.ts';
 import { timeOf } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
-import { partialName } from '../tree/names.ts';
+import { partialName, partialStem } from '../tree/names.ts';
 import type { LinkEntry } from '../wire/schemas.ts';
 
 /** Makes a symbolic link, in place of whatever is no folder, at once. It is never followed here, wherever it leads. @throws FileFault, system errors. */
 export async function placeLink(folder: Folder, entry: LinkEntry): Promise<'done' | 'same'> {
   const { name, target, mtime } = entry;
   if (target.length === 0 || target.includes(0)) throw new FileFault('bad_name');
-  const there = await folder.look(name);
+  const there = folder.look(name);
   if (there?.isDirectory()) throw new FileFault('EISDIR');
   if (there?.isSymbolicLink() && (await readlink(folder.at(name), { encoding: 'buffer' })).equals(target)) {
     await lutimes(folder.at(name), timeOf(mtime), timeOf(mtime)).catch(() => {});
     return 'same';
   }
-  const partial = partialName(name, { size: target.length, mtime });
-  await unlink(folder.at(partial)).catch(() => {});
+  const partial = partialName(partialStem(name, { size: target.length, mtime }));
   await symlink(target, folder.at(partial));
   await lutimes(folder.at(partial), timeOf(mtime), timeOf(mtime));
-  await rename(folder.at(partial), folder.at(name));
+  await rename(folder.at(partial), folder.at(name)).catch(async (error: unknown) => {
+    await unlink(folder.at(partial)).catch(() => {});
+    throw error;
+  });
   return 'done';
 }

@@ -139,9 +139,9 @@ class FileReceiver {
 
   async #receive(entry: Entry, parent: ReceivedFolder, fault: string | null): Promise<Status> {
     if (fault !== null) throw new FileFault(fault);
-    const { folder, isNew } = await parent.opened.catch(() => Promise.reject(new FileFault('no_parent')));
+    const { folder, partials } = await parent.opened.catch(() => Promise.reject(new FileFault('no_parent')));
     if (entry.kind === 'link') return placeLink(folder, entry);
-    return this.#content.receive(entry as FileEntry, folder, isNew);
+    return this.#content.receive(entry as FileEntry, folder, partials);
   }
 
   #receiveFolder(entry: FolderEntry, parent: ReceivedFolder, how: { isSelf: boolean; fault: string | null }): undefined {

@@ -4,11 +4,17 @@ import type { Folder } from '../tree/folder.ts';
 import { checkName, joinPath } from '../tree/names.ts';
 import type { FolderEntry } from '../wire/schemas.ts';
 import type { KnownNames } from './known-names.ts';
+import { PartialsOfFolder } from './partials-of-folder.ts';
 
 /** An open folder, and whether it was made just now. */
 export interface OpenedFolder {
   readonly folder: Folder;
-  readonly isNew: boolean;
+  /** What earlier copies left in it; null when it was made just now, and nothing is in it. */
+  readonly partials: PartialsOfFolder | null;
+}
+
+async function openTop(folder: Folder): Promise<OpenedFolder> {
+  return { folder, partials: await PartialsOfFolder.read(folder) };
 }
 
 /** A folder of the copy, from its entry until everything in it is settled. */
@@ -40,16 +46,17 @@ export class ReceivedFolder {
 
   /** What holds the root of the copy: the target. */
   static top(folder: Folder, known: KnownNames): ReceivedFolder {
-    return new ReceivedFolder({ path: Buffer.alloc(0), opened: Promise.resolve({ folder, isNew: false }), depth: 0, known });
+    return new ReceivedFolder({ path: Buffer.alloc(0), opened: openTop(folder), depth: 0, known });
   }
 
   /** The folder of an entry in this one; with `isSelf` it is this one under its own name. A `fault` of its name is why it is not made. */
   child(entry: FolderEntry, { isSelf, fault }: { isSelf: boolean; fault: string | null }): ReceivedFolder {
     const open = async () => {
       const { folder } = await this.opened.catch(() => Promise.reject(new FileFault('no_parent')));
-      if (isSelf) return { folder: folder.retain(), isNew: false };
+      if (isSelf) return { folder: folder.retain(), partials: (await this.opened).partials };
       if (fault !== null) throw new FileFault(fault);
-      return folder.childOrNew(entry.name);
+      const { folder: child, isNew } = await folder.childOrNew(entry.name);
+      return { folder: child, partials: isNew ? null : await PartialsOfFolder.read(child) };
     };
     return new ReceivedFolder({ path: this.pathOf(entry.name), opened: open(), depth: this.#depth + 1, known: this.#known });
   }

@@ -36,7 +36,7 @@ export async function announceTree(parts: AnnounceParts, { folder, name, as }: S
 async function announce(parts: AnnounceParts, place: Place, { name, as = name }: { name: Buffer; as?: Buffer }): Promise<void> {
   try {
     if (isPartialName(name)) throw new FileFault('partial');
-    const stats = await place.folder.look(name);
+    const stats = place.folder.look(name);
     // Gone since the folder was read: it is as if it had never been there.
     if (stats === null && place.parent !== 0) return;
     if (stats === null) throw new FileFault('ENOENT');

@@ -24,7 +24,7 @@ async function countFolder(folder: Folder, total: Counting['total'], signal: Abo
 
 async function countName(folder: Folder, name: Buffer, { total, signal }: Counting): Promise<void> {
   try {
-    const stats = await folder.look(name);
+    const stats = folder.look(name);
     if (stats?.isFile()) {
       total.files += 1;
       total.bytes += stats.size;

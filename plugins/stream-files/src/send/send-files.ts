@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { TowlineError } from '@towline/protocol';
-import { FILES_READ_AHEAD, MAX_WAITING_HASHES } from '../limits.ts';
+import { FILES_OPENED_AHEAD, MAX_WAITING_HASHES } from '../limits.ts';
 import type { TransferObserver } from '../observer.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame, type FrameEvent } from '../wire/frames.ts';
@@ -9,6 +9,7 @@ import { decodeFrame, readySchema, settledSchema, wantSchema } from '../wire/sch
 import { announceTree } from './announce-tree.ts';
 import { countTree } from './count-tree.ts';
 import { OpenEntries } from './open-entries.ts';
+import { isSmall } from './read-file.ts';
 import { sendContent } from './send-content.ts';
 import type { Source } from './source.ts';
 import { WantedFile } from './wanted-file.ts';
@@ -95,7 +96,7 @@ class FileSender {
         await new Promise<void>((resolve) => (this.#onWanted = resolve));
         continue;
       }
-      for (const next of this.#wanted.slice(0, FILES_READ_AHEAD)) void next.open();
+      for (const next of this.#wanted.slice(1, 1 + FILES_OPENED_AHEAD)) if (!isSmall(next.file)) void next.open();
       const moved = await sendContent({ writer: this.#writer, observer: this.#parts.observer }, wanted);
       this.#parts.onSent?.(wanted.entry.path, moved);
       this.#wanted.shift();

@@ -42,6 +42,7 @@ const TEXTS: Readonly<Record<string, string>> = Object.freeze({
   hash_mismatch: 'what arrived is not what was sent; copy it again',
   special: 'a device, FIFO or socket; left out',
   partial: 'what an unfinished copy left; left out',
+  taken_over: 'another copy of the same file took over',
   bad_name: 'its name is not one of a file; refused',
   duplicate: 'named twice; the second one is refused',
   too_deep: 'too many folders inside each other',

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { printable } from '@towline/protocol';
 import { MAX_NAME_BYTES } from '../limits.ts';
 import { FileFault } from './file-fault.ts';
@@ -30,12 +30,22 @@ const DOT = Buffer.from('.');
 const DOT_DOT = Buffer.from('..');
 
 /**
- * Name of the partial file beside its target. Of the same source it is the same again, so that a copy goes on; another content has
- * another name, so that two copies never write into one file.
+ * How the name of a partial file begins, of one version of a source. The rest is different each time: the name says whose the file is, so
+ * of two copies only one can put it into place.
  */
-export function partialName(name: Buffer, { size, mtime }: { readonly size: number; readonly mtime: number }): Buffer {
+export function partialStem(name: Buffer, { size, mtime }: { readonly size: number; readonly mtime: number }): string {
   const digest = createHash('sha256').update(name).update(`\0${size}\0${mtime}`).digest('hex');
-  return Buffer.from(PARTIAL_PREFIX + digest.slice(0, PARTIAL_DIGITS));
+  return PARTIAL_PREFIX + digest.slice(0, PARTIAL_DIGITS);
+}
+
+/** A name for a partial file that nobody else has. */
+export function partialName(stem: string): Buffer {
+  return Buffer.from(`${stem}.${randomBytes(8).toString('hex')}`);
+}
+
+/** The stem of a partial file's name. */
+export function stemOf(name: Buffer): string {
+  return name.toString('latin1').split('.', 3).slice(0, 2).join('.');
 }
 
 /** Path of something in a folder; the folder's own when the name is empty. */
