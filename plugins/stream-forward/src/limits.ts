@@ -30,10 +30,10 @@ export const MAX_FLOWS = 1_024;
 /** Connections of one command that are open or being opened. */
 export const MAX_CONNECTIONS = 4_096;
 /** Openings of one command that are under way: a relay judges 64 of one principal at a time, and a second command wants some. */
-export const MAX_OPENINGS = 32;
-/** How long a connection waits for the link to the relay and its turn, milliseconds: a person waits so long. */
+export const MAX_OPENINGS = 48;
+/** How long a connection waits for the link to the relay, milliseconds: a person waits so long. */
 export const WAIT_MS = 10_000;
-/** How long an opening may take in all, milliseconds: the device has ten seconds for its part. */
+/** How long an opening may take, milliseconds, and how long a connection waits for its turn before that: the device has ten seconds for its part. */
 export const OPEN_MS = 30_000;
 /** How long the device may take to tell how a connection ended that is over here, milliseconds. */
 export const RESULT_MS = 10_000;

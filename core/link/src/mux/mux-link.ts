@@ -16,6 +16,7 @@ import type { LinkLimits } from './link-limits.ts';
 import { Pings } from './pings.ts';
 import { SendQueue } from './send-queue.ts';
 import { type LinkRole, StreamTable } from './stream-table.ts';
+import { createYoungCollector } from './young-garbage.ts';
 
 /** Time for the last frames to reach the peer, milliseconds. */
 const GOODBYE_MS = 250;
@@ -39,6 +40,7 @@ export class MuxLink implements Link {
   readonly #streams: StreamTable;
   readonly #pings: Pings;
   readonly #flood: FloodGuard;
+  readonly #collectYoung = createYoungCollector();
   #resolveClosed!: (end: LinkEnd) => void;
   #end: LinkEnd | null = null;
   #saidGoodbye = false;
@@ -142,6 +144,7 @@ export class MuxLink implements Link {
     } catch (error) {
       this.#fail(toTowlineError(error));
     }
+    this.#collectYoung(this.#bytesIn + this.#queue.bytesOut);
   };
 
   #fail(error: TowlineError): void {

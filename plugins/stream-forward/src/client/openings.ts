@@ -55,7 +55,7 @@ function waitForPlace(waiting: Set<() => void>, signal: AbortSignal): Promise<vo
     const take = settle(resolve);
     const leave = settle(() => reject(signal.reason));
     const late = settle(() => reject(new TowlineError('timeout', 'Too many connections are being opened at once.')));
-    const timer = setTimeout(late, WAIT_MS);
+    const timer = setTimeout(late, OPEN_MS);
     waiting.add(take);
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
