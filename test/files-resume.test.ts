@@ -3,8 +3,11 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Forwarder, forwardFrom } from './support/forwarder.ts';
+import { bin } from './support/process.ts';
 import { createSystem, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
+import { hasTmux, openTerminal } from './support/terminal.ts';
 
+const isTmuxThere = await hasTmux();
 const MIB = 1024 ** 2;
 const SIZE = 200 * MIB;
 
@@ -100,6 +103,49 @@ describe.each(['to the device', 'from the device'] as const)('a copy of 200 MB %
     expect(bytes).toBeGreaterThan(content.length - damaged.length);
     expect(bytes).toBeLessThan(content.length);
   }, 120_000);
+});
+
+describe('a copy that its user interrupts', () => {
+  it('ends with 130, leaves the target as it was, and goes on when it is run again', async () => {
+    const dir = join(system.dir, 'interrupted');
+    mkdirSync(dir);
+    const [source, target] = [join(dir, 'source'), join(dir, 'target')];
+    writeFileSync(source, randomBytes(40 * MIB));
+    writeFileSync(target, 'as before');
+    const held = forwarder.holdAfter(20 * MIB);
+    const program = startCopy([source, `pi:${target}`]);
+    await held;
+    program.child.kill('SIGINT');
+    expect(await program.finished).toMatchObject({ code: 130, stderr: expect.stringContaining('Interrupted') });
+    forwarder.cut();
+    expect(readFileSync(target, 'utf8')).toBe('as before');
+    const { code, stdout } = await startCopy([source, `pi:${target}`]).finished;
+    expect(code).toBe(0);
+    expect(sha256(target)).toBe(sha256(source));
+    expect((JSON.parse(stdout.trim().split('\n').at(-1)!) as { bytes: number }).bytes).toBeLessThan(36 * MIB);
+  }, 120_000);
+
+  it.runIf(isTmuxThere)(
+    'shows a bar with rate and time left on a terminal',
+    async () => {
+      const dir = join(system.dir, 'bar');
+      mkdirSync(dir);
+      writeFileSync(join(dir, 'source'), randomBytes(80 * MIB));
+      const held = forwarder.holdAfter(30 * MIB);
+      await using terminal = await openTerminal(`${bin('towline')} cp ${dir}/source pi:${dir}/target`, {
+        TOWLINE_RELAY: `https://127.0.0.1:${forwarder.port}`,
+        TOWLINE_TLS_FINGERPRINT: relay.fingerprint,
+        TOWLINE_API_KEY: relay.adminKey,
+        TOWLINE_CONFIG_DIR: join(system.dir, 'user-of-terminal'),
+      });
+      await held;
+      await terminal.shows(/\[#{3,15}\.+\] +\d+% {2}\d+\.\d MB of 83\.9 MB/);
+      forwarder.cut();
+      await terminal.shows(/The copy goes on when the way is back\./);
+      await terminal.shows(/1 copied \(\d+\.\d MB in \d+s, .*\/s\)\s+\[ended with 0\]/);
+    },
+    60_000,
+  );
 });
 
 describe('a copy of a tree', () => {

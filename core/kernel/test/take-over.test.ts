@@ -266,6 +266,44 @@ describe('the books of a session on the older link', () => {
     await newer.link.close('link_closed');
   });
 
+  it('hold what the device notes while it runs, each note once and no more than a bound, and nothing of another device', async () => {
+    const { older, newer, session } = await takenOver('noting');
+    const stranger = await (await enrol('stranger')).link();
+    const noteTo = ({ control }: LoggedIn, numbers: readonly number[]) =>
+      control.send({
+        type: 'journal',
+        entries: numbers.map((number) => ({
+          type: 'note',
+          number,
+          session,
+          age_ms: 0,
+          outcome: 'ok',
+          detail: { operation: 'write', path: `/file-${number}` },
+        })),
+      });
+    const acknowledged = ({ said }: LoggedIn, number: number) =>
+      eventually(
+        async () => said.some((message) => message.type === 'journal_ack' && message.received === number),
+        `${number} is acknowledged`,
+      );
+    noteTo(stranger, [1]);
+    await acknowledged(stranger, 1);
+    noteTo(older, [1, 2]);
+    noteTo(newer, [1, 2]);
+    await Promise.all([acknowledged(older, 2), acknowledged(newer, 2)]);
+    for (let from = 3; from < 1_203; from += 400) {
+      const numbers = Array.from({ length: 400 }, (_, at) => from + at);
+      noteTo(newer, numbers);
+      await acknowledged(newer, numbers.at(-1)!);
+    }
+    const notes = storedTrail(relay.dir).filter((record) => record.session === session && record.action === 'session.noted');
+    expect(notes).toHaveLength(1_000);
+    expect(notes.slice(0, 3).map(({ detail }) => detail?.path)).toEqual(['/file-1', '/file-2', '/file-3']);
+    expect(notes[0]).toMatchObject({ reportedBy: 'device', device: { name: 'noting' }, outcome: 'ok' });
+    older.openings[0]!.destroy();
+    await newer.link.close('link_closed');
+  }, 60_000);
+
   it('stay open while it runs, although the new link did not name it, and are closed by the relay when the device reports nothing', async () => {
     const runtime = await enrol('silent');
     const older = await runtime.link();

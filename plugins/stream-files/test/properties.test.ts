@@ -10,7 +10,7 @@ import { sendFiles } from '../src/send/send-files.ts';
 import { openSource } from '../src/send/source.ts';
 import { checkName, joinPath, partialName, partialStem, shownPath, stemOf } from '../src/tree/names.ts';
 import { FrameWriter } from '../src/wire/frame-writer.ts';
-import { encodeHead, Frame, FrameDecoder } from '../src/wire/frames.ts';
+import { decodeLength, encodeBegin, encodeHead, encodeLength, Frame, FrameDecoder } from '../src/wire/frames.ts';
 import { allIn, makePlaces, passThroughs } from './peer.ts';
 
 const bytes = (max: number) => fc.uint8Array({ maxLength: max }).map((array) => Buffer.from(array));
@@ -139,6 +139,16 @@ describe('frames', () => {
           list.reduce((all, { type, payload }) => all + (type === Frame.data ? '' : ` ${type}:`) + payload.toString('hex'), '');
         expect(text(heard)).toBe(text(frames));
         expect(decoder.isBetweenFrames).toBe(true);
+      }),
+    );
+  });
+
+  it('tell positions and lengths far beyond 32 bits exactly', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 0xffff_ffff }), fc.maxSafeNat(), (id, position) => {
+        expect(decodeLength(encodeBegin(id, position), 4)).toBe(position);
+        expect(encodeBegin(id, position).readUInt32BE(0)).toBe(id);
+        expect(decodeLength(encodeLength(position), 0)).toBe(position);
       }),
     );
   });

@@ -82,6 +82,18 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
     openedFor.delete(id);
     noted.delete(id);
   };
+  /** Answers whether there is such a session to note something of. */
+  const writeNote = async (device: DeviceId, id: SessionId, { outcome, detail }: DeviceNote): Promise<boolean> => {
+    const session = await store.sessions.get(id, SYSTEM_SCOPE);
+    if (session?.deviceId !== device) {
+      log.debug('the device noted something of a session that is not open', { device, session: id });
+      return false;
+    }
+    const owner = openedFor.get(id) ?? session.owner;
+    const event = { ...openingEvent({ ...session, owner }), at: clock.now(), action: 'session.noted' };
+    await audit({ ...event, outcome, reportedBy: 'device', detail: masked(detail) });
+    return true;
+  };
   /** Who comes second waits for the first, and fails with it: what a device reported may be acknowledged only when it is written. */
   const close = (id: SessionId, closed: SessionClosing): Promise<void> => {
     const running = closing.get(id) ?? closeOnce(id, closed).finally(() => closing.delete(id));
@@ -106,23 +118,16 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
       if (session?.deviceId !== device) return log.debug('the device reported a session that is not open', { device, session: id });
       await close(id, { ...figures, ...closingOf(end), reportedBy: 'device' });
     },
-    async note(device, id, { number, outcome, detail }) {
-      const before = noted.get(id) ?? { upTo: 0, count: 0 };
-      if (number <= before.upTo || before.count >= MAX_NOTES) return;
-      const session = await store.sessions.get(id, SYSTEM_SCOPE);
-      if (session?.deviceId !== device)
-        return log.debug('the device noted something of a session that is not open', { device, session: id });
-      const owner = openedFor.get(id) ?? session.owner;
-      const action = 'session.noted';
-      await audit({
-        ...openingEvent({ ...session, owner }),
-        at: clock.now(),
-        action,
-        outcome,
-        reportedBy: 'device',
-        detail: masked(detail),
+    async note(device, id, said) {
+      const before = noted.get(id) ?? { upTo: 0, count: 0, written: Promise.resolve() };
+      // Who comes second waits for the first, and fails with it: what is acknowledged must be written.
+      if (said.number <= before.upTo || before.count >= MAX_NOTES) return before.written;
+      const written = writeNote(device, id, said).then((isOpen) => void (isOpen || noted.delete(id)));
+      noted.set(id, { upTo: said.number, count: before.count + 1, written });
+      await written.catch((error: unknown) => {
+        noted.set(id, before);
+        throw error;
       });
-      noted.set(id, { upTo: number, count: before.count + 1 });
     },
     async closeLost({ deviceId, isLost }) {
       let closed = 0;
@@ -158,6 +163,8 @@ export function createSessionLedger({ store, announce, audit, clock, log }: Ledg
 interface Noted {
   readonly upTo: number;
   readonly count: number;
+  /** The last of them is in the trail. */
+  readonly written: Promise<void>;
 }
 
 /** A key that somebody made part of a name must not stay in the books. */
