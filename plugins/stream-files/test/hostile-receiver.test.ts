@@ -14,7 +14,7 @@ const SENDERS = {
   },
   client: async (path: string) => {
     const [near, far] = await connectPair();
-    const source = await openSource(path);
+    const source = await openSource(path, Buffer.from('root'));
     const failed = sendFiles({ input: near, output: near, source, count: false, observer: {} }).then(
       () => false,
       () => true,

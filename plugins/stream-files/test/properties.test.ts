@@ -244,7 +244,7 @@ describe('a receiver', () => {
         }
         const { near, far } = passThroughs();
         const received = receiveFiles({ ...near, target: await openTarget(copy, true), observer: {} });
-        await sendFiles({ ...far, source: await openSource(source), count: true, observer: {} });
+        await sendFiles({ ...far, source: await openSource(source, Buffer.from('x')), count: true, observer: {} });
         far.output.end();
         await received;
         expect(allIn(copy)).toEqual(allIn(source));

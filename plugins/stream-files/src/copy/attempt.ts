@@ -6,7 +6,7 @@ import type { TransferObserver } from '../observer.ts';
 import { receiveFiles } from '../receive/receive-files.ts';
 import { openTarget } from '../receive/target.ts';
 import { sendFiles } from '../send/send-files.ts';
-import { absolutePath, openSource } from '../send/source.ts';
+import { absolutePath, copyName, openSource } from '../send/source.ts';
 import { faultCode, faultText } from '../tree/file-fault.ts';
 import { PeerFault } from '../wire/read-frames.ts';
 
@@ -36,7 +36,7 @@ export async function attemptCopy(parts: AttemptParts): Promise<void> {
 
 async function put({ host, copy, exact, observer, onOpened }: AttemptParts): Promise<void> {
   const path = here(copy.source);
-  const source = await openSource(path).catch((error: unknown) => failHere(copy.source, error));
+  const source = await openSource(path, copyName(copy.source)).catch((error: unknown) => failHere(copy.source, error));
   const body: FilesBody = { operation: 'write', path: copy.target, exact };
   const { session } = await host.openSession(FILES_PROTOCOL, body).catch((error: unknown) => {
     source.folder.release();
@@ -50,7 +50,9 @@ async function put({ host, copy, exact, observer, onOpened }: AttemptParts): Pro
 }
 
 async function get({ host, copy, exact, observer, onOpened }: AttemptParts): Promise<void> {
-  const target = await openTarget(here(copy.target), exact).catch((error: unknown) => failHere(copy.target, error));
+  const opened = await openTarget(here(copy.target), exact).catch((error: unknown) => failHere(copy.target, error));
+  // The name is the one that the user typed: a device must not choose which file here is written.
+  const target = { ...opened, name: opened.name ?? copyName(copy.source) };
   const body: FilesBody = { operation: 'read', path: copy.source, count: true };
   const { session } = await host.openSession(FILES_PROTOCOL, body).catch((error: unknown) => {
     target.folder.release();

@@ -44,12 +44,12 @@ export async function runCopy({ args }: Omit<CliInvocation, 'device'>, hostOf: (
 
 /** Copies one source; when the way to the device is interrupted, it goes on as soon as that is back. */
 async function copyOne(host: CliHost, copy: Copy, report: CopyReport): Promise<void> {
-  let [exact, hasBegun, lastHeard, pauseMs] = [false, false, performance.now(), FIRST_PAUSE_MS];
+  let [exact, hasBegun, isTold, lastHeard, pauseMs] = [false, false, false, performance.now(), FIRST_PAUSE_MS];
   const name = basename(copy.source) || copy.source;
   for (;;) {
     const observer = report.attempt(name);
     const heard = () => {
-      [lastHeard, pauseMs] = [performance.now(), FIRST_PAUSE_MS];
+      [lastHeard, pauseMs, isTold] = [performance.now(), FIRST_PAUSE_MS, false];
     };
     const onOpened = () => {
       hasBegun = true;
@@ -68,7 +68,8 @@ async function copyOne(host: CliHost, copy: Copy, report: CopyReport): Promise<v
     } catch (error) {
       if (!hasBegun || host.signal.aborted || !isInterruption(error)) throw error;
       if (performance.now() - lastHeard > GIVE_UP_MS) throw gaveUp(error);
-      report.note(`${printable((error as Error).message)} The copy goes on when the way is back.`);
+      if (!isTold) report.note(`${printable((error as Error).message)} The copy goes on when the way is back.`);
+      isTold = true;
     }
     await pause(pauseMs, undefined, { signal: host.signal }).catch(() => {
       throw new TowlineError('cancelled');

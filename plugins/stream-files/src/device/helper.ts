@@ -6,7 +6,7 @@ import { type FilesBody, filesBodySchema } from '../messages.ts';
 import { receiveFiles } from '../receive/receive-files.ts';
 import { openTarget } from '../receive/target.ts';
 import { sendFiles } from '../send/send-files.ts';
-import { absolutePath, openSource } from '../send/source.ts';
+import { absolutePath, copyName, openSource } from '../send/source.ts';
 import { joinPath } from '../tree/names.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame } from '../wire/frames.ts';
@@ -39,7 +39,7 @@ async function serve(): Promise<number> {
 async function carryOut(body: FilesBody, path: string): Promise<void> {
   if (body.operation === 'list') return sendList(path, output);
   if (body.operation === 'read') {
-    const source = await openSource(path);
+    const source = await openSource(path, copyName(body.path));
     const onSent = (below: Buffer, moved: number | null) => report(Buffer.from(path), below, { bytes: moved ?? 0, ok: moved !== null });
     return sendFiles({ input, output, source, count: body.count, observer: {}, onSent });
   }

@@ -10,7 +10,7 @@ import { Frame } from '../wire/frames.ts';
 /** Lists what is in a folder, or one file that was named, in no order. @throws system errors. */
 export async function sendList(path: string, output: Writable): Promise<void> {
   const writer = new FrameWriter(output);
-  const source = await openSource(path);
+  const source = await openSource(path, Buffer.alloc(0));
   try {
     if (source.name === null) await listFolder(source.folder, writer);
     else await listFile(source, path, writer);

@@ -66,7 +66,7 @@ class FileReceiver {
   }
 
   async run(): Promise<void> {
-    const into = this.#parts.target.name === null;
+    const { into } = this.#parts.target;
     this.#parts.observer.onReady?.(into);
     this.#writer.sendJson(Frame.ready, { into });
     for await (const frame of readFrames(this.#parts.input)) {

@@ -6,7 +6,9 @@ import { Folder, kindOf } from '../tree/folder.ts';
 /** Where a copy goes: into an open folder, under the name that the source has or under another. */
 export interface Target {
   readonly folder: Folder;
-  /** Null: the name of the source. */
+  /** Whether that is the folder that was named, and not the one that holds what was named. */
+  readonly into: boolean;
+  /** Name of the copy in it, empty: the folder itself. Null: whatever the sender calls it, which only the user's own program may decide. */
   readonly name: Buffer | null;
   /** Path of that folder, as it was named. */
   readonly path: string;
@@ -18,11 +20,11 @@ export interface Target {
  */
 export async function openTarget(path: string, exact: boolean): Promise<Target> {
   const isInto = /(^|\/)\.{0,2}$/.test(path);
-  if (!exact && (isInto || (await kindOf(path)) === 'folder')) return { folder: await openInto(path), name: null, path };
+  if (!exact && (isInto || (await kindOf(path)) === 'folder')) return { folder: await openInto(path), into: true, name: null, path };
   const real = path.replace(/\/+$/, '') || '/';
   const name = basename(real);
   if (name === '' || name === '.' || name === '..') throw new FileFault('EISDIR');
-  return { folder: await openParent(dirname(real)), name: Buffer.from(name), path: dirname(real) };
+  return { folder: await openParent(dirname(real)), into: false, name: Buffer.from(name), path: dirname(real) };
 }
 
 async function openInto(path: string): Promise<Folder> {

@@ -19,12 +19,19 @@ export function absolutePath(path: string, { home, from }: { readonly home: stri
 }
 
 /**
- * Opens what a user named, links followed: the last one too, as cp and scp do with a file. A path that ends in `.` or `..` means the content of
- * the folder. @throws system errors.
+ * The name that a copy of a path gets where it goes into a folder. Empty for a path whose last part is no name of its own (`.`, `..`, `~`, none): then
+ * the content of that folder is what is copied.
  */
-export async function openSource(path: string): Promise<Source> {
+export function copyName(path: string): Buffer {
   const last = basename(path);
-  const as = Buffer.from(last === '.' || last === '..' ? '' : last);
+  return Buffer.from(last === '.' || last === '..' || path === '~' ? '' : last);
+}
+
+/**
+ * Opens what a user named, links followed: the last one too, as cp and scp do with a file. `path` is absolute, `as` the name of its copy.
+ * @throws system errors.
+ */
+export async function openSource(path: string, as: Buffer): Promise<Source> {
   const real = await realpath(path);
   const folder = await Folder.open(real).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTDIR') throw error;
