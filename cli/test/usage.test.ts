@@ -58,7 +58,7 @@ describe('wrong and right use of the command line', () => {
 
   it.each([
     ['a first word that is near a command', ['lgoin'], 'towline login'],
-    ['a command of another version with a word behind it', ['ssh', 'enable'], 'nothing that can be done with a device'],
+    ['a command of another version with a word behind it', ['tunnels', 'list'], 'nothing that can be done with a device'],
     ['a device without a verb', ['pi'], 'say what to do'],
     ['a device with a mistyped verb', ['pi', 'stauts'], '“stauts” is nothing that can be done'],
     ['a group without a command', ['devices'], 'Say what to do'],
