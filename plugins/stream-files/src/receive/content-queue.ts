@@ -5,8 +5,7 @@ import { FileFault, faultCode } from '../tree/file-fault.ts';
 import type { Folder } from '../tree/folder.ts';
 import type { FrameWriter } from '../wire/frame-writer.ts';
 import { decodeLength, encodeNumber, Frame } from '../wire/frames.ts';
-import type { FileEntry } from '../wire/schemas.ts';
-import { IncomingFile } from './incoming-file.ts';
+import { type IncomingEntry, IncomingFile } from './incoming-file.ts';
 import type { PartialsOfFolder } from './partials-of-folder.ts';
 import { Turns } from './turns.ts';
 
@@ -36,7 +35,7 @@ export class ContentQueue {
   }
 
   /** Receives one file into a folder. Resolves when it stands there. @throws FileFault, system errors. */
-  async receive(entry: FileEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<Placed> {
+  async receive(entry: IncomingEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<Placed> {
     await this.#comparing.take();
     let hasTurn = true;
     const give = () => {

@@ -5,6 +5,7 @@ import { TowlineError } from '@towline/protocol';
 import { BLOCK_BYTES, SMALL_FILE_BYTES, WRITE_BYTES } from '../limits.ts';
 import { readBlock } from '../send/read-file.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
+import { isTime } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
 import { blocksOf } from '../wire/frames.ts';
 import type { FileEntry } from '../wire/schemas.ts';
@@ -14,9 +15,17 @@ import type { PartialsOfFolder } from './partials-of-folder.ts';
 /** Zeros that a hash takes in for a hole. */
 const ZEROS = Buffer.alloc(1_048_576);
 
+/** A file as it was announced, and how it is received. */
+export type IncomingEntry = FileEntry & {
+  /** Who receives it, for the name of its partial file. */
+  readonly origin?: 'sync';
+  /** Whether a file of the same size is compared with it whatever its time. */
+  readonly anyTime?: boolean;
+};
+
 /** A file of the copy, from its entry until it stands in its place. */
 export class IncomingFile {
-  readonly entry: FileEntry;
+  readonly entry: IncomingEntry;
   readonly folder: Folder;
   #partial: PartialFile | null = null;
   /** The target as it is, when it seems to be the file already. */
@@ -32,7 +41,7 @@ export class IncomingFile {
   #writing: Promise<void> = Promise.resolve();
   #fault: unknown = null;
 
-  private constructor(entry: FileEntry, folder: Folder) {
+  private constructor(entry: IncomingEntry, folder: Folder) {
     this.entry = entry;
     this.folder = folder;
   }
@@ -41,11 +50,12 @@ export class IncomingFile {
    * Looks at what is there: the same file perhaps, or what an earlier copy left. Without `partials` the folder was made just now, and nothing is.
    * @throws FileFault, system errors.
    */
-  static async plan(entry: FileEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<IncomingFile> {
+  static async plan(entry: IncomingEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<IncomingFile> {
     const file = new IncomingFile(entry, folder);
     const there = partials === null ? null : folder.look(entry.name);
     if (there?.isDirectory()) throw new FileFault('EISDIR');
-    const seemsSame = there?.isFile() === true && there.size === entry.size && Math.abs(there.mtimeMs - entry.mtime) < 0.01;
+    const isSameTime = entry.anyTime === true || (there !== null && isTime(there.mtimeMs, entry.mtime));
+    const seemsSame = there?.isFile() === true && there.size === entry.size && isSameTime;
     if (seemsSame && entry.size > 0) file.#present = await folder.openFile(entry.name, constants.O_RDONLY).catch(() => null);
     if (file.#present !== null) file.#have = entry.size;
     else if (!file.isSmall) file.#have = (file.#partial = await openPartial(folder, entry, partials)).bytes;

@@ -5,7 +5,7 @@ import { SMALL_FILE_BYTES } from '../limits.ts';
 import { FileFault } from '../tree/file-fault.ts';
 import { timeOf } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
-import { partialName, partialStem } from '../tree/names.ts';
+import { type PartialOf, partialName, partialStem } from '../tree/names.ts';
 import type { FileEntry } from '../wire/schemas.ts';
 import type { PartialsOfFolder } from './partials-of-folder.ts';
 
@@ -13,6 +13,9 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_WRONLY } = constants;
 /** Rights of a partial file: its owner's alone. */
 const PARTIAL_MODE = 0o600;
 const toDisk = promisify(fsync);
+
+/** A file, and who receives it. */
+export type PartialEntry = FileEntry & Pick<PartialOf, 'origin'>;
 
 /** The file beside the target that becomes it. Only its owner can read and write it. */
 export interface PartialFile {
@@ -23,7 +26,7 @@ export interface PartialFile {
 }
 
 /** Opens what an earlier copy of the same source left, or an empty file. What is not safely ours is removed. @throws system errors. */
-export async function openPartial(folder: Folder, entry: FileEntry, partials: PartialsOfFolder | null): Promise<PartialFile> {
+export async function openPartial(folder: Folder, entry: PartialEntry, partials: PartialsOfFolder | null): Promise<PartialFile> {
   const stem = partialStem(entry.name, entry);
   for (const left of partials?.take(stem) ?? []) {
     const found = await claim(folder, left, { name: partialName(stem), size: entry.size });
@@ -75,7 +78,7 @@ export async function placeFile(folder: Folder, { handle, name }: Pick<PartialFi
  * Writes a small file and puts it into its place in the same way. What takes microseconds is done in this turn: to hand each step to a thread takes
  * several times as long. @throws FileFault, system errors.
  */
-export async function placeSmallFile(folder: Folder, entry: FileEntry, content: readonly Buffer[]): Promise<void> {
+export async function placeSmallFile(folder: Folder, entry: PartialEntry, content: readonly Buffer[]): Promise<void> {
   const name = partialName(partialStem(entry.name, entry));
   const descriptor = openSync(folder.at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PARTIAL_MODE);
   try {
@@ -97,7 +100,7 @@ function writeAllSync(descriptor: number, content: readonly Buffer[]): void {
 }
 
 /** Removes small files of the same source that a killed copy left. */
-export function removeLeft(folder: Folder, entry: FileEntry, partials: PartialsOfFolder): void {
+export function removeLeft(folder: Folder, entry: PartialEntry, partials: PartialsOfFolder): void {
   for (const name of partials.take(partialStem(entry.name, entry))) removeSync(folder, name);
 }
 

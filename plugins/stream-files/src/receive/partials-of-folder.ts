@@ -7,20 +7,23 @@ const MAX_PARTIALS = 10_000;
 /** The partial files in a folder that earlier copies left, by the stems of their names. The folder is read once. */
 export class PartialsOfFolder {
   readonly #byStem = new Map<string, Buffer[]>();
+  #count = 0;
 
   /** Reads the folder. One that cannot be read has none. */
   static async read(folder: Folder): Promise<PartialsOfFolder> {
     const partials = new PartialsOfFolder();
     try {
-      let count = 0;
-      for await (const name of folder.names()) {
-        if (!isPartialName(name) || (count += 1) > MAX_PARTIALS) continue;
-        const stem = stemOf(name);
-        partials.#byStem.set(stem, [...(partials.#byStem.get(stem) ?? []), name]);
-      }
+      for await (const name of folder.names()) partials.#add(name);
     } catch {
       // A folder that may be entered and not read.
     }
+    return partials;
+  }
+
+  /** Of the names of a folder that was read. */
+  static of(names: readonly Buffer[]): PartialsOfFolder {
+    const partials = new PartialsOfFolder();
+    for (const name of names) partials.#add(name);
     return partials;
   }
 
@@ -29,5 +32,12 @@ export class PartialsOfFolder {
     const names = this.#byStem.get(stem) ?? [];
     this.#byStem.delete(stem);
     return names;
+  }
+
+  #add(name: Buffer): void {
+    if (!isPartialName(name) || this.#count >= MAX_PARTIALS) return;
+    this.#count += 1;
+    const stem = stemOf(name);
+    this.#byStem.set(stem, [...(this.#byStem.get(stem) ?? []), name]);
   }
 }

@@ -2,11 +2,11 @@ import { lutimes, readlink, rename, symlink, unlink } from 'node:fs/promises';
 import { FileFault } from '../tree/file-fault.ts';
 import { timeOf } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
-import { partialName, partialStem } from '../tree/names.ts';
+import { type PartialOf, partialName, partialStem } from '../tree/names.ts';
 import type { LinkEntry } from '../wire/schemas.ts';
 
 /** Makes a symbolic link, in place of whatever is no folder, at once. It is never followed here, wherever it leads. @throws FileFault, system errors. */
-export async function placeLink(folder: Folder, entry: LinkEntry): Promise<'done' | 'same'> {
+export async function placeLink(folder: Folder, entry: LinkEntry & Pick<PartialOf, 'origin'>): Promise<'done' | 'same'> {
   const { name, target, mtime } = entry;
   if (target.length === 0 || target.includes(0)) throw new FileFault('bad_name');
   const there = folder.look(name);
@@ -15,7 +15,7 @@ export async function placeLink(folder: Folder, entry: LinkEntry): Promise<'done
     await lutimes(folder.at(name), timeOf(mtime), timeOf(mtime)).catch(() => {});
     return 'same';
   }
-  const partial = partialName(partialStem(name, { size: target.length, mtime }));
+  const partial = partialName(partialStem(name, { ...entry, size: target.length }));
   await symlink(target, folder.at(partial));
   await lutimes(folder.at(partial), timeOf(mtime), timeOf(mtime));
   await rename(folder.at(partial), folder.at(name)).catch(async (error: unknown) => {

@@ -2,3 +2,11 @@
 export function timeOf(ms: number): number | Date {
   return ms < 0 ? new Date(ms) : ms / 1_000;
 }
+
+/** Times closer than this are the same, milliseconds: a time goes through a number of seconds with a fraction, and some file systems cut it. */
+const SAME_TIME_MS = 0.01;
+
+/** Whether a file that was given a time has it. */
+export function isTime(found: number, given: number): boolean {
+  return Math.abs(found - given) < SAME_TIME_MS;
+}

@@ -7,6 +7,8 @@ const SLASH = 0x2f;
 const NUL = 0;
 /** How names of partial files begin. */
 export const PARTIAL_PREFIX = '.towline-part-';
+/** How those of a sync begin: no hash begins so. */
+const SYNC_PARTIAL_PREFIX = `${PARTIAL_PREFIX}s`;
 /** Hex digits of the hash in the name of a partial file. */
 const PARTIAL_DIGITS = 32;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -26,6 +28,7 @@ export function isPartialName(name: Buffer): boolean {
 }
 
 const PREFIX = Buffer.from(PARTIAL_PREFIX);
+const SYNC_PREFIX = Buffer.from(SYNC_PARTIAL_PREFIX);
 const DOT = Buffer.from('.');
 const DOT_DOT = Buffer.from('..');
 
@@ -33,9 +36,21 @@ const DOT_DOT = Buffer.from('..');
  * How the name of a partial file begins, of one version of a source. The rest is different each time: the name says whose the file is, so
  * of two copies only one can put it into place.
  */
-export function partialStem(name: Buffer, { size, mtime }: { readonly size: number; readonly mtime: number }): string {
-  const digest = createHash('sha256').update(name).update(`\0${size}\0${mtime}`).digest('hex');
-  return PARTIAL_PREFIX + digest.slice(0, PARTIAL_DIGITS);
+export function partialStem(name: Buffer, { size, mtime, origin }: PartialOf): string {
+  const digest = createHash('sha256').update(name).update(`\0${size}\0${mtime}`).digest('hex').slice(0, PARTIAL_DIGITS);
+  return origin === 'sync' ? SYNC_PARTIAL_PREFIX + digest.slice(1) : PARTIAL_PREFIX + digest;
+}
+
+/** Of what there is a partial file. Those of a sync are known by their names: the next sync removes what is of no use any more. */
+export interface PartialOf {
+  readonly size: number;
+  readonly mtime: number;
+  readonly origin?: 'sync';
+}
+
+/** Whether a name is that of a partial file of a sync. */
+export function isSyncPartialName(name: Buffer): boolean {
+  return name.subarray(0, SYNC_PARTIAL_PREFIX.length).equals(SYNC_PREFIX);
 }
 
 /** A name for a partial file that nobody else has. */
