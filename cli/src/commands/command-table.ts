@@ -67,6 +67,12 @@ export const COMMANDS: readonly CommandEntry[] = Object.freeze([
     load: async (program: Program) => (await import('./cp.ts')).cpCommand(program),
   },
   {
+    name: 'sync',
+    usage: 'sync SOURCE TARGET',
+    summary: 'make a folder like another, on a device or from it: one side is DEVICE:PATH',
+    load: async (program: Program) => (await import('./sync.ts')).syncTreeCommand(program),
+  },
+  {
     name: 'audit',
     usage: 'audit',
     summary: 'show who did what, newest first',

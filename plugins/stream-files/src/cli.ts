@@ -12,6 +12,22 @@ export const listCommand: StreamCommand = {
   run: async (invocation, host) => (await import('./list/run-list.ts')).runList(invocation, host),
 };
 
+/** CLI half: `towline sync`. What it needs is loaded when it runs. */
+export const syncCommand: PathCommand = {
+  word: 'sync',
+  summary: 'Make one folder like another: one side is DEVICE:PATH',
+  usage: 'SOURCE TARGET',
+  options: [
+    { flags: '--delete', description: 'delete in the target what the source lacks, when everything else is done' },
+    { flags: '--exclude <pattern>', description: 'leave out, and keep, what this pattern of gitignore matches', repeatable: true },
+    { flags: '--exclude-from <file>', description: 'patterns of a file, one a line, as in .gitignore' },
+    { flags: '--dry-run', description: 'only say what would be done' },
+    { flags: '--checksum', description: 'compare content where size is the same, instead of times' },
+    { flags: '--watch', description: 'go on: follow what changes in the source, until interrupted' },
+  ],
+  run: async (invocation, hostOf) => (await import('./sync/run-sync.ts')).runSync(invocation, hostOf),
+};
+
 /** CLI half: `towline cp`. What it needs is loaded when it runs. */
 export const copyCommand: PathCommand = {
   word: 'cp',

@@ -34,3 +34,14 @@ export const WRITE_BYTES = 524_288;
 export const MAX_REMEMBERED_NAMES = 262_144;
 /** Largest size of a file: beyond it numbers are not exact. */
 export const MAX_FILE_BYTES = Number.MAX_SAFE_INTEGER;
+/** Longest path in a frame that is for people only, bytes: every byte escaped fits a frame. */
+export const MAX_SHOWN_PATH = 4_095;
+/** Names of one folder that are held to be sorted: about 100 MB. */
+export const MAX_SORTED_NAMES = 1_000_000;
+/** Bytes of paths and names that a sync remembers to be removed at its end. Beyond it the rest is removed by the next run. */
+export const MAX_REMEMBERED_EXTRAS = 67_108_864;
+/** Patterns of a sync and their characters, all together: they fit an opening with room to spare. */
+export const MAX_PATTERNS = 256;
+export const MAX_PATTERN_BYTES = 12_288;
+/** Folders that are watched at a time on each side. */
+export const MAX_WATCHED_FOLDERS = 100_000;

@@ -7,6 +7,15 @@ export interface EntryOutcome {
   readonly size: number;
   readonly status: 'done' | 'same' | 'failed';
   readonly code?: string;
+  /** Of a sync: what was done, or would be. */
+  readonly change?: 'new' | 'content' | 'attributes';
+}
+
+/** Something that a sync removed or, with a code, could not remove. */
+export interface Removal {
+  readonly path: Buffer;
+  readonly kind: 'file' | 'folder' | 'link';
+  readonly code?: string;
 }
 
 /** Is told what a transfer does, on either side. */
@@ -17,6 +26,8 @@ export interface TransferObserver {
   onBytes?(count: number, kind: 'moved' | 'same'): void;
   /** An entry is settled. */
   onOutcome?(outcome: EntryOutcome): void;
+  /** Something was removed because the source lacks it, or would be. */
+  onRemoved?(removal: Removal): void;
   /** Something of the source was left out. */
   onOmitted?(path: Buffer, code: string): void;
   /** Name of the root of the copy in the folder that holds it; empty: that folder itself. At the receiver only. */

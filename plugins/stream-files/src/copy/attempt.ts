@@ -64,7 +64,8 @@ async function get({ host, copy, exact, observer, onOpened }: AttemptParts): Pro
   );
 }
 
-function here(path: string): string {
+/** A path here made absolute. */
+export function here(path: string): string {
   // The shell has put the home folder in where it was meant.
   return absolutePath(path.startsWith('~') ? `./${path}` : path, { home: homedir(), from: process.cwd() });
 }
@@ -104,7 +105,8 @@ async function causeOf(session: ClientSession, error: unknown): Promise<unknown>
   });
 }
 
-function failHere(path: string, error: unknown): never {
+/** @throws TowlineError for what cannot be done with a path here; what is no fault of a file goes on. */
+export function failHere(path: string, error: unknown): never {
   throw fileError(path, faultCode(error));
 }
 

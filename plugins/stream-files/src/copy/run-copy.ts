@@ -78,7 +78,8 @@ async function copyOne(host: CliHost, copy: Copy, report: CopyReport): Promise<v
   }
 }
 
-function isInterruption(error: unknown): boolean {
+/** Whether an error means that the way to the device is interrupted. */
+export function isInterruption(error: unknown): boolean {
   return isTowlineError(error) && INTERRUPTIONS.has(error.code);
 }
 

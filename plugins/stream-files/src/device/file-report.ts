@@ -1,6 +1,12 @@
 import { z } from 'zod';
 
 /** What the program that works on files tells of one file: a path as bytes, one character each. */
-export const fileReportSchema = z.object({ path: z.string(), bytes: z.int().min(0), ok: z.boolean(), code: z.string().optional() });
+export const fileReportSchema = z.object({
+  path: z.string(),
+  bytes: z.int().min(0),
+  ok: z.boolean(),
+  code: z.string().optional(),
+  removed: z.literal(true).optional(),
+});
 /** See {@link fileReportSchema}. */
 export type FileReport = z.infer<typeof fileReportSchema>;

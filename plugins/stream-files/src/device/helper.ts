@@ -2,12 +2,17 @@
 // argument; the stream is its standard input and output, and what it did it tells on standard error, one line of JSON a file.
 import { Socket } from 'node:net';
 import { sendList } from '../list/send-list.ts';
-import { type FilesBody, filesBodySchema } from '../messages.ts';
+import { type FilesBody, filesBodySchema, type SyncWriteBody } from '../messages.ts';
+import type { TransferObserver } from '../observer.ts';
 import { receiveFiles } from '../receive/receive-files.ts';
 import { openTarget } from '../receive/target.ts';
 import { sendFiles } from '../send/send-files.ts';
 import { absolutePath, copyName, openSource } from '../send/source.ts';
+import { receiveSync } from '../sync/receive-sync.ts';
+import { openSyncSource } from '../sync/sync-source.ts';
+import { createExcludes } from '../tree/excludes.ts';
 import { joinPath } from '../tree/names.ts';
+import { sendChanges } from '../watch/send-changes.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame } from '../wire/frames.ts';
 import { codeForPeer, PeerFault } from '../wire/read-frames.ts';
@@ -40,9 +45,14 @@ async function carryOut(body: FilesBody, path: string): Promise<void> {
   if (body.operation === 'list') return sendList(path, output);
   if (body.operation === 'read') {
     const source = await openSource(path, copyName(body.path));
-    const onSent = (below: Buffer, moved: number | null) => report(Buffer.from(path), below, { bytes: moved ?? 0, ok: moved !== null });
-    return sendFiles({ input, output, source, count: body.count, observer: {}, onSent });
+    return sendFiles({ input, output, source, count: body.count, observer: {}, onSent: sentIn(path) });
   }
+  if (body.operation === 'sync_read') {
+    const source = await openSyncSource(path);
+    return sendFiles({ input, output, source, count: true, excludes: createExcludes(body.exclude), observer: {}, onSent: sentIn(path) });
+  }
+  if (body.operation === 'sync_write') return makeLike(body, path);
+  if (body.operation === 'sync_watch') return sendChanges({ input, output, path, excludes: createExcludes(body.exclude) });
   const target = await openTarget(path, body.exact);
   let root: Buffer = Buffer.from(target.path);
   return receiveFiles({
@@ -59,6 +69,29 @@ async function carryOut(body: FilesBody, path: string): Promise<void> {
       },
     },
   });
+}
+
+/** Makes a tree like the client's. What was only looked at in a dry run is not told. */
+async function makeLike(body: SyncWriteBody, path: string): Promise<void> {
+  const root = Buffer.from(path);
+  const { dry_run: dryRun, delete: isDeleting, checksum } = body;
+  const observer: TransferObserver = {
+    onOutcome: ({ path: below, kind, size, status, code, change }) => {
+      const isNoted = !dryRun && status === 'done' && kind !== 'folder';
+      const bytes = change === 'attributes' ? 0 : size;
+      if (status === 'failed' || isNoted) report(root, below, { bytes, ok: status === 'done', ...(code === undefined ? {} : { code }) });
+    },
+    onRemoved: ({ path: below, code }) => {
+      if (dryRun && code === undefined) return;
+      report(root, below, { bytes: 0, ok: code === undefined, removed: true, ...(code === undefined ? {} : { code }) });
+    },
+  };
+  await receiveSync({ input, output, path, excludes: createExcludes(body.exclude), delete: isDeleting, dryRun, checksum, observer });
+}
+
+function sentIn(path: string): (below: Buffer, moved: number | null) => void {
+  const root = Buffer.from(path);
+  return (below, moved) => report(root, below, { bytes: moved ?? 0, ok: moved !== null });
 }
 
 function report(path: Buffer, below: Buffer, about: Omit<FileReport, 'path'>): void {

@@ -51,9 +51,10 @@ export function createFileNotes({ note, log }: Pick<DeviceContext, 'note' | 'log
   };
 }
 
-function noteOf({ path, bytes, ok, code }: FileReport, operation: string): SessionNote {
+function noteOf({ path, bytes, ok, code, removed }: FileReport, opened: string): SessionNote {
   const shown = shownPath(Buffer.from(path, 'latin1'));
   const cut = shown.length > MAX_NOTED_PATH ? `${shown.slice(0, MAX_NOTED_PATH - 1)}…` : shown;
+  const operation = removed ? 'delete' : opened;
   return { outcome: ok ? 'ok' : 'failed', detail: { operation, path: cut, bytes, ...(code === undefined ? {} : { reason: code }) } };
 }
 

@@ -28,6 +28,7 @@ export class ContentQueue {
   readonly #comparing = new Turns(FILES_COMPARED_AT_ONCE);
   readonly #placing = new Turns(FILES_PLACED_AT_ONCE);
   #wanted: Wanted[] = [];
+  #isInterrupted = false;
 
   constructor(writer: FrameWriter, observer: TransferObserver) {
     this.#writer = writer;
@@ -44,6 +45,7 @@ export class ContentQueue {
     };
     try {
       const file = await IncomingFile.plan(entry, folder, partials);
+      if (this.#isInterrupted) return await file.close().then(() => Promise.reject(new FileFault('interrupted')));
       // Most files are small and new: they wait for their content without a descriptor.
       if (!file.isOpen) give();
       return await new Promise<Placed>((resolve) => this.#want(file, resolve));
@@ -99,6 +101,15 @@ export class ContentQueue {
     wanted.settle(wanted.file.close().then(() => Promise.reject(fault)));
   }
 
+  /** Nothing more comes: what waits for content, or asks for it from now on, fails as `interrupted`. */
+  interrupt(): void {
+    this.#isInterrupted = true;
+    for (const wanted of this.#wanted.splice(0)) {
+      wanted.isBeingHashed = false;
+      wanted.settle(wanted.file.close().then(() => Promise.reject(new FileFault('interrupted'))));
+    }
+  }
+
   /** Closes everything that is open. */
   async dispose(): Promise<void> {
     for (const wanted of this.#wanted) wanted.isBeingHashed = false;
@@ -120,6 +131,8 @@ export class ContentQueue {
       wanted.file.fail(faultCode(error));
       this.#dropFailed(wanted);
     });
+    // What broke the stream is told by whoever reads it.
+    wanted.hashing.catch(() => {});
   }
 
   async #sendHashes(wanted: Wanted): Promise<void> {

@@ -1,9 +1,11 @@
 import type { Stats } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { MAX_DEPTH, MAX_FILE_BYTES } from '../limits.ts';
+import type { Excludes } from '../tree/excludes.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
 import type { Folder } from '../tree/folder.ts';
 import { isPartialName, joinPath } from '../tree/names.ts';
+import { sortedNames } from '../tree/sorted-names.ts';
 import type { FrameWriter } from '../wire/frame-writer.ts';
 import { encodeNumber, Frame } from '../wire/frames.ts';
 import type { OpenEntries } from './open-entries.ts';
@@ -13,6 +15,8 @@ import type { Source } from './source.ts';
 export interface AnnounceParts {
   readonly writer: FrameWriter;
   readonly open: OpenEntries;
+  /** Of a sync: what is left out without a word. All names come sorted then. */
+  readonly excludes?: Excludes | undefined;
   /** Something is left out. */
   readonly onOmitted: (path: Buffer, code: string) => void;
 }
@@ -40,6 +44,7 @@ async function announce(parts: AnnounceParts, place: Place, { name, as = name }:
     // Gone since the folder was read: it is as if it had never been there.
     if (stats === null && place.parent !== 0) return;
     if (stats === null) throw new FileFault('ENOENT');
+    if (place.parent !== 0 && parts.excludes?.isExcluded(pathOf(place, as), stats.isDirectory())) return;
     if (stats.isDirectory()) await announceChild(parts, place, { name, as, stats });
     else if (stats.isFile()) await announceFile(parts, place, { name, as, stats });
     else if (stats.isSymbolicLink()) await announceLink(parts, place, { name, as, stats });
@@ -95,7 +100,8 @@ async function announceFolder(parts: AnnounceParts, place: Place, { name, stats 
   writer.sendJson(Frame.entry, { ...placed(place, id, name), kind: 'folder', mode: mode & 0o7777, mtime: mtimeMs });
   try {
     const inside: Place = { folder: place.folder, parent: id, path, depth: place.depth + 1 };
-    for await (const each of place.folder.names()) await announce(parts, inside, { name: each });
+    const names = parts.excludes === undefined ? place.folder.names() : await sortedNames(place.folder);
+    for await (const each of names) await announce(parts, inside, { name: each });
   } catch (error) {
     await omit(parts, place, { name, code: faultCode(error) });
   }

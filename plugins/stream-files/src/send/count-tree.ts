@@ -1,37 +1,48 @@
+import type { Excludes } from '../tree/excludes.ts';
 import { faultCode } from '../tree/file-fault.ts';
 import type { Folder } from '../tree/folder.ts';
+import { joinPath } from '../tree/names.ts';
 import type { Source } from './source.ts';
 
 /** Files and bytes of a tree, as far as it can be read; null when the signal aborted before. It runs beside the copy, for a time left. */
-export async function countTree(source: Source, signal: AbortSignal): Promise<{ files: number; bytes: number } | null> {
+export async function countTree(
+  source: Source,
+  { signal, excludes }: Pick<Counting, 'signal' | 'excludes'>,
+): Promise<{ files: number; bytes: number } | null> {
   const total = { files: 0, bytes: 0 };
-  if (source.name === null) await countFolder(source.folder, total, signal);
-  else await countName(source.folder, source.name, { total, signal });
+  const counting = { total, signal, excludes };
+  if (source.name === null) await countFolder(source.folder, Buffer.alloc(0), counting);
+  else await countName({ folder: source.folder, path: Buffer.alloc(0) }, source.name, counting);
   return signal.aborted ? null : total;
 }
 
 interface Counting {
   readonly total: { files: number; bytes: number };
   readonly signal: AbortSignal;
+  /** What is not announced. */
+  readonly excludes?: Excludes | undefined;
 }
 
-async function countFolder(folder: Folder, total: Counting['total'], signal: AbortSignal): Promise<void> {
+async function countFolder(folder: Folder, path: Buffer, counting: Counting): Promise<void> {
   for await (const name of folder.names()) {
-    if (signal.aborted) return;
-    await countName(folder, name, { total, signal });
+    if (counting.signal.aborted) return;
+    await countName({ folder, path }, name, counting);
   }
 }
 
-async function countName(folder: Folder, name: Buffer, { total, signal }: Counting): Promise<void> {
+async function countName({ folder, path }: { folder: Folder; path: Buffer }, name: Buffer, counting: Counting): Promise<void> {
+  const { total, excludes } = counting;
   try {
     const stats = folder.look(name);
+    const below = joinPath(path, name);
+    if (stats !== null && excludes?.isExcluded(below, stats.isDirectory())) return;
     if (stats?.isFile()) {
       total.files += 1;
       total.bytes += stats.size;
     }
     if (!stats?.isDirectory()) return;
     const child = await folder.child(name);
-    await countFolder(child, total, signal).finally(() => child.release());
+    await countFolder(child, below, counting).finally(() => child.release());
   } catch (error) {
     // What cannot be read is told when it is its turn to be announced.
     faultCode(error);

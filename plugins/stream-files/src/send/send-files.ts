@@ -1,11 +1,12 @@
 import type { Readable, Writable } from 'node:stream';
 import { TowlineError } from '@towline/protocol';
 import { FILES_OPENED_AHEAD, MAX_WAITING_HASHES } from '../limits.ts';
-import type { TransferObserver } from '../observer.ts';
+import type { Removal, TransferObserver } from '../observer.ts';
+import type { Excludes } from '../tree/excludes.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame, type FrameEvent } from '../wire/frames.ts';
 import { readFrames } from '../wire/read-frames.ts';
-import { decodeFrame, readySchema, settledSchema, wantSchema } from '../wire/schemas.ts';
+import { decodeFrame, readySchema, removedSchema, settledSchema, wantSchema } from '../wire/schemas.ts';
 import { announceTree } from './announce-tree.ts';
 import { countTree } from './count-tree.ts';
 import { OpenEntries } from './open-entries.ts';
@@ -21,6 +22,8 @@ export interface SendParts {
   readonly source: Source;
   /** Whether all is counted beforehand. */
   readonly count: boolean;
+  /** Of a sync: what is left out without a word. All names come sorted then. */
+  readonly excludes?: Excludes;
   readonly observer: TransferObserver;
   /** A file was sent whole: its path below the root, and the bytes that went over the line; null when it failed. */
   readonly onSent?: (path: Buffer, moved: number | null) => void;
@@ -77,12 +80,13 @@ class FileSender {
 
   async #announce(): Promise<void> {
     const onOmitted = (path: Buffer, code: string) => this.#parts.observer.onOmitted?.(path, code);
-    await announceTree({ writer: this.#writer, open: this.#open, onOmitted }, this.#parts.source);
+    const { source, excludes } = this.#parts;
+    await announceTree({ writer: this.#writer, open: this.#open, excludes, onOmitted }, source);
     this.#isListed = true;
   }
 
   async #count(): Promise<void> {
-    const total = await countTree(this.#parts.source, this.#over.signal);
+    const total = await countTree(this.#parts.source, { signal: this.#over.signal, excludes: this.#parts.excludes });
     if (total === null) return;
     this.#parts.observer.onTotal?.(total);
     this.#writer.sendJson(Frame.total, total);
@@ -118,6 +122,7 @@ class FileSender {
     else if (type === Frame.blocks) this.#byNumber.get(payload.readUInt32BE(0))?.addHashes(payload.subarray(4));
     else if (type === Frame.drop) this.#byNumber.get(payload.readUInt32BE(0))?.drop();
     else if (type === Frame.settled) this.#settle(payload);
+    else if (type === Frame.removed && this.#parts.excludes !== undefined) this.#parts.observer.onRemoved?.(removalOf(payload));
     else if (type === Frame.ready) this.#parts.observer.onReady?.(decodeFrame(readySchema, payload).into);
     else throw new TowlineError('protocol_error', `The peer sent a frame of type ${type}, where files go to it.`);
   }
@@ -133,10 +138,11 @@ class FileSender {
   }
 
   #settle(payload: Buffer): void {
-    const { id, status, code } = decodeFrame(settledSchema, payload);
+    const { id, status, code, change } = decodeFrame(settledSchema, payload);
     if (this.#byNumber.get(id)?.isSent === false) throw new TowlineError('protocol_error', 'The peer settled a file before its end.');
     const { kind, path, file } = this.#open.settle(id);
-    this.#parts.observer.onOutcome?.({ path, kind, size: file?.size ?? 0, status, ...(code === undefined ? {} : { code }) });
+    const more = { ...(code === undefined ? {} : { code }), ...(change === undefined ? {} : { change }) };
+    this.#parts.observer.onOutcome?.({ path, kind, size: file?.size ?? 0, status, ...more });
   }
 
   /** Hashes are taken in as fast as they are compared. */
@@ -155,4 +161,9 @@ class FileSender {
     if (!this.#isListed || !this.#open.isEmpty)
       throw new TowlineError('protocol_error', 'The peer ended a copy before everything was settled.');
   }
+}
+
+function removalOf(payload: Buffer): Removal {
+  const { path, kind, code } = decodeFrame(removedSchema, payload);
+  return { path, kind, ...(code === undefined ? {} : { code }) };
 }

@@ -51,6 +51,12 @@ const TEXTS: Readonly<Record<string, string>> = Object.freeze({
   no_parent: 'its folder could not be made',
   no_target: 'the folder that is to hold it does not exist',
   moved: 'its folder was replaced while it was worked on',
+  not_a_tree: 'it is not a folder; a sync makes one folder like another',
+  not_empty: 'a folder that is not empty is in the way; with --delete it is replaced',
+  kept: 'something that is excluded is in the way; it is kept',
+  excluded: 'it is excluded here; refused',
+  too_many: 'there is too much for one run; run it again',
+  interrupted: 'the way to the other side was interrupted',
   dropped: 'the receiver could not take it',
 });
 

@@ -1,4 +1,4 @@
-import { constants, lstatSync, type Stats, statSync } from 'node:fs';
+import { constants, type Dir, lstatSync, type Stats, statSync } from 'node:fs';
 import { chmod, type FileHandle, mkdir, open, opendir, stat, utimes } from 'node:fs/promises';
 import { FileFault } from './file-fault.ts';
 import { timeOf } from './file-time.ts';
@@ -89,9 +89,12 @@ export class Folder {
 
   /** The names in it, in no order. Holds some hundred at a time. */
   async *names(): AsyncGenerator<Buffer> {
-    const path = this.at(DOT);
-    const listing = await opendir(path as unknown as string, { encoding: 'buffer' as BufferEncoding, bufferSize: NAMES_AT_ONCE });
-    for await (const { name } of listing) yield name as unknown as Buffer;
+    for await (const { name } of await this.#list()) yield name as unknown as Buffer;
+  }
+
+  /** The names of folders in it, in no order. */
+  async *folderNames(): AsyncGenerator<Buffer> {
+    for await (const each of await this.#list()) if (each.isDirectory()) yield each.name as unknown as Buffer;
   }
 
   /** Gives it the mode and time that it is to have, and makes what was put into it durable. @throws system errors. */
@@ -117,6 +120,10 @@ export class Folder {
   release(): void {
     this.#holders -= 1;
     if (this.#holders === 0) this.#handle.close().catch(() => {});
+  }
+
+  #list(): Promise<Dir> {
+    return opendir(this.at(DOT) as unknown as string, { encoding: 'buffer' as BufferEncoding, bufferSize: NAMES_AT_ONCE });
   }
 
   #requireSame(): void {

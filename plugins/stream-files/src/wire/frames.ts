@@ -16,6 +16,8 @@ export const Frame = Object.freeze({
   total: 0x05,
   /** JSON: something in a folder that is listed. */
   listing: 0x06,
+  /** JSON: something of a watched tree may have changed. */
+  changed: 0x07,
   /** Number of a file and where its content begins. */
   begin: 0x10,
   /** Content of the file that was begun. */
@@ -39,6 +41,8 @@ export const Frame = Object.freeze({
   settled: 0x24,
   /** Everything is settled. */
   done: 0x25,
+  /** JSON: something was removed, because the sender lacks it, or would be. */
+  removed: 0x26,
   // From either.
   /** JSON: nothing can be done at all, and why. */
   fault: 0x30,
@@ -47,9 +51,19 @@ export const Frame = Object.freeze({
 const HEAD = 4;
 /** Shortest and longest payload of each type. */
 const LENGTHS = new Map<number, readonly [least: number, most: number]>([
-  ...[Frame.entry, Frame.listing, Frame.omitted, Frame.total, Frame.failed, Frame.ready, Frame.want, Frame.settled, Frame.fault].map(
-    (type): [number, readonly [number, number]] => [type, [2, MAX_JSON_PAYLOAD]],
-  ),
+  ...[
+    Frame.entry,
+    Frame.listing,
+    Frame.omitted,
+    Frame.total,
+    Frame.failed,
+    Frame.ready,
+    Frame.want,
+    Frame.settled,
+    Frame.removed,
+    Frame.changed,
+    Frame.fault,
+  ].map((type): [number, readonly [number, number]] => [type, [2, MAX_JSON_PAYLOAD]]),
   [Frame.leave, [4, 4]],
   [Frame.listed, [0, 0]],
   [Frame.begin, [12, 12]],

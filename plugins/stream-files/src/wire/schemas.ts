@@ -1,6 +1,6 @@
 import { decodeJson, describeIssues, TowlineError } from '@towline/protocol';
 import { z } from 'zod';
-import { MAX_FILE_BYTES, MAX_JSON_PAYLOAD, MAX_LINK_BYTES, MAX_NAME_BYTES } from '../limits.ts';
+import { MAX_FILE_BYTES, MAX_JSON_PAYLOAD, MAX_LINK_BYTES, MAX_NAME_BYTES, MAX_SHOWN_PATH } from '../limits.ts';
 
 /** Bytes as text, one character for each: names are bytes, and JSON has none. */
 const bytesText = (max: number) =>
@@ -61,7 +61,21 @@ export const readySchema = z.object({ into: z.boolean() });
 /** A file that is wanted. `have`: bytes there are already, whose hashes follow; with `whole`, any difference asks for all of it. */
 export const wantSchema = z.object({ id: number, have: size, whole: z.boolean() });
 /** What became of an entry: copied, the same before, or not copied. */
-export const settledSchema = z.object({ id: number, status: z.enum(['done', 'same', 'failed']), code: code.optional() });
+export const settledSchema = z.object({
+  id: number,
+  status: z.enum(['done', 'same', 'failed']),
+  code: code.optional(),
+  /** Of a sync: what was done. */
+  change: z.enum(['new', 'content', 'attributes']).optional(),
+});
+/** Something that was removed, or could not be. The path is cut at its beginning when it is longer: it is shown only. */
+export const removedSchema = z.object({
+  path: bytesText(MAX_SHOWN_PATH),
+  kind: z.enum(['file', 'folder', 'link']),
+  code: code.optional(),
+});
+/** Something of a watched tree may have changed; whether every folder of it can be watched. */
+export const changedSchema = z.object({ complete: z.boolean() });
 /** Why nothing can be done. */
 export const faultSchema = z.object({ code });
 

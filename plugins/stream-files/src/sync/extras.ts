@@ -1,0 +1,81 @@
+import { MAX_REMEMBERED_EXTRAS } from '../limits.ts';
+import type { Folder } from '../tree/folder.ts';
+import { joinPath } from '../tree/names.ts';
+import { makeWritable, type RemovalRules, removeEntry } from './remove-entry.ts';
+import type { SyncFolder } from './sync-folder.ts';
+
+/** What is in one folder and not at the sender. */
+interface ExtrasOfFolder {
+  /** Names from the root down. */
+  readonly way: readonly Buffer[];
+  readonly path: Buffer;
+  readonly mode: number;
+  readonly mtime: number;
+  readonly names: readonly Buffer[];
+}
+
+/** Remembers what the sender lacks until everything else is done: a bounded amount. */
+export class Extras {
+  readonly #folders: ExtrasOfFolder[] = [];
+  #bytes = 0;
+  #forgotten = 0;
+
+  /** Whether more was found than is remembered. */
+  get isIncomplete(): boolean {
+    return this.#forgotten > 0;
+  }
+
+  /** Takes what is left over in a folder of which everything was announced. */
+  add(folder: SyncFolder): void {
+    if (folder.extras.length === 0) return;
+    const bytes = folder.extras.reduce((sum, name) => sum + name.length + 100, folder.path.length + 500);
+    if (this.#bytes + bytes > MAX_REMEMBERED_EXTRAS) {
+      this.#forgotten += folder.extras.length;
+      return;
+    }
+    this.#bytes += bytes;
+    const { mode, mtime } = folder.entry;
+    this.#folders.push({ way: wayOf(folder), path: folder.path, mode, mtime, names: folder.extras });
+  }
+
+  /** Removes everything, in folders as they were left. @throws system errors of folders on the way. */
+  async remove(root: Folder, rules: RemovalRules): Promise<void> {
+    for (const each of this.#folders) {
+      const folder = await openWay(root, each.way);
+      try {
+        await removeFrom(folder, each, rules);
+      } finally {
+        folder.release();
+      }
+    }
+  }
+}
+
+async function removeFrom(folder: Folder, { names, way, path, mode, mtime }: ExtrasOfFolder, rules: RemovalRules): Promise<void> {
+  let hasRemoved = false;
+  const onRemoved: RemovalRules['onRemoved'] = (removal) => {
+    hasRemoved ||= removal.code === undefined;
+    return rules.onRemoved(removal);
+  };
+  const isRoot = way.length === 0;
+  if (!isRoot && !rules.dryRun) await makeWritable(folder);
+  for (const name of names) await removeEntry({ folder, name, path: joinPath(path, name) }, { ...rules, onRemoved });
+  if (rules.dryRun) return;
+  // The folder that the user named stays as it is.
+  if (!isRoot) await folder.finish({ mode, mtime });
+  else if (hasRemoved) await folder.sync();
+}
+
+function wayOf(folder: SyncFolder): readonly Buffer[] {
+  return folder.parent === null ? [] : [...wayOf(folder.parent), folder.entry.name];
+}
+
+/** Opens a folder below the root, name by name, no link followed. */
+async function openWay(root: Folder, way: readonly Buffer[]): Promise<Folder> {
+  let folder = root.retain();
+  for (const name of way) {
+    const next = await folder.child(name).finally(() => folder.release());
+    folder = next;
+  }
+  return folder;
+}

@@ -1,0 +1,314 @@
+import type { Readable, Writable } from 'node:stream';
+import { TowlineError } from '@towline/protocol';
+import { MAX_DEPTH, MAX_OPEN_ENTRIES, MAX_SHOWN_PATH } from '../limits.ts';
+import type { EntryOutcome, Removal, TransferObserver } from '../observer.ts';
+import { ContentQueue } from '../receive/content-queue.ts';
+import type { Excludes } from '../tree/excludes.ts';
+import { FileFault, faultCode } from '../tree/file-fault.ts';
+import type { Folder } from '../tree/folder.ts';
+import { checkName, joinPath } from '../tree/names.ts';
+import { FrameWriter } from '../wire/frame-writer.ts';
+import { Frame, type FrameEvent } from '../wire/frames.ts';
+import { readFrames } from '../wire/read-frames.ts';
+import {
+  decodeFrame,
+  type Entry,
+  entrySchema,
+  type FileEntry,
+  type FolderEntry,
+  failedSchema,
+  type LinkEntry,
+  omittedSchema,
+  totalSchema,
+} from '../wire/schemas.ts';
+import { Extras } from './extras.ts';
+import { findIn, finishFolder, NOTHING, type Outcome, type SyncRules, syncEntry, syncFolder } from './sync-files.ts';
+import { SyncFolder } from './sync-folder.ts';
+import { openSyncTarget } from './sync-target.ts';
+
+/** What a target is made like a source with. */
+export interface SyncParts {
+  readonly input: Readable;
+  readonly output: Writable;
+  /** Path of the target. It is opened, and made where there is nothing, when the source has been found. */
+  readonly path: string;
+  readonly excludes: Excludes;
+  readonly delete: boolean;
+  readonly dryRun: boolean;
+  readonly checksum: boolean;
+  readonly observer: TransferObserver;
+}
+
+/**
+ * Makes a folder like the one that is announced, names in order, each folder whole before what follows it. This end decides what is the
+ * same, what it asks for, and what it removes. Resolves when everything is settled and the sender has ended. @throws TowlineError when the
+ * peer breaks the protocol or the stream breaks; PeerFault; FileFault and system errors of the target itself.
+ */
+export async function receiveSync(parts: SyncParts): Promise<void> {
+  const receiver = new SyncReceiver(parts);
+  try {
+    await receiver.run();
+  } finally {
+    await receiver.dispose();
+  }
+}
+
+type About = Pick<EntryOutcome, 'path' | 'kind' | 'size'>;
+
+class SyncReceiver {
+  readonly #parts: SyncParts;
+  readonly #writer: FrameWriter;
+  readonly #content: ContentQueue;
+  readonly #rules: SyncRules;
+  readonly #extras = new Extras();
+  /** Folders that are announced and not left, the innermost last. */
+  readonly #stack: SyncFolder[] = [];
+  /** Folders that are not settled. */
+  readonly #unsettled = new Set<SyncFolder>();
+  #root: Folder | null = null;
+  #last = 0;
+  #open = 0;
+  #failures = 0;
+  #isListed = false;
+  #isDone = false;
+  /** Whether what becomes of entries is of no interest any more. */
+  #isOver = false;
+  /** What is being done, except the waiting for what is in a folder. */
+  readonly #working = new Set<Promise<void>>();
+
+  constructor(parts: SyncParts) {
+    this.#parts = parts;
+    this.#writer = new FrameWriter(parts.output);
+    this.#content = new ContentQueue(this.#writer, parts.observer);
+    const { excludes, dryRun, checksum, delete: isDeleting } = parts;
+    this.#rules = { excludes, dryRun, checksum, delete: isDeleting, onRemoved: (removal) => this.#removed(removal) };
+  }
+
+  async run(): Promise<void> {
+    this.#writer.sendJson(Frame.ready, { into: true });
+    for await (const frame of readFrames(this.#parts.input)) {
+      if (this.#isDone) throw new TowlineError('protocol_error', 'The peer goes on after the end of a sync.');
+      const taken = this.#take(frame);
+      if (taken !== undefined) await taken;
+    }
+    if (!this.#isDone) throw new TowlineError('session_broken');
+  }
+
+  async dispose(): Promise<void> {
+    this.#isOver = true;
+    this.#writer.flush();
+    this.#content.interrupt();
+    // A folder is closed when nobody works in it any more: its number may become that of another one.
+    while (this.#working.size > 0) await Promise.allSettled(this.#working);
+    for (const folder of this.#unsettled) folder.found?.folder?.release();
+    this.#root?.release();
+  }
+
+  #take({ type, payload }: FrameEvent): Promise<void> | undefined {
+    if (type === Frame.data) return this.#content.data(payload);
+    if (type === Frame.entry) return this.#announced(decodeFrame(entrySchema, payload));
+    if (type === Frame.begin) return this.#content.begin(payload);
+    if (type === Frame.end) return this.#content.end(payload);
+    if (type === Frame.hole) return this.#content.hole(payload);
+    if (type === Frame.listed) return this.#listed();
+    this.#note(type, payload);
+    return undefined;
+  }
+
+  /** Frames that take no time. */
+  #note(type: number, payload: Buffer): void {
+    if (type === Frame.leave) this.#leave(payload.readUInt32BE(0));
+    else if (type === Frame.failed) this.#failed(payload);
+    else if (type === Frame.omitted) this.#omitted(payload);
+    else if (type === Frame.total) this.#parts.observer.onTotal?.(decodeFrame(totalSchema, payload));
+    else throw new TowlineError('protocol_error', `The peer sent a frame of type ${type}, where a tree comes from it.`);
+  }
+
+  /** Something is announced. A folder is opened and listed before what comes next; a file takes its time beside it. */
+  async #announced(entry: Entry): Promise<void> {
+    if (entry.id !== this.#last + 1 || this.#isListed) throw misplaced();
+    if (this.#open >= MAX_OPEN_ENTRIES) throw new TowlineError('protocol_error', 'The peer announces more files at a time than it may.');
+    this.#last = entry.id;
+    if (entry.id === 1) return this.#announcedRoot(entry);
+    const parent = this.#innermost(entry.parent);
+    const fault = this.#faultOf(entry, parent);
+    const isPresent = parent.meet(entry.name);
+    this.#begin(parent);
+    if (entry.kind === 'folder') return this.#announcedFolder(entry, parent, { fault, isPresent });
+    const work = fault === null ? this.#sync(entry, parent, isPresent) : Promise.reject(new FileFault(fault));
+    const size = entry.kind === 'file' ? entry.size : 0;
+    this.#settleWhen(work, { entry, parent, about: { path: joinPath(parent.path, entry.name), kind: entry.kind, size } });
+  }
+
+  async #announcedRoot(entry: Entry): Promise<void> {
+    if (entry.parent !== 0 || entry.kind !== 'folder' || entry.name.length > 0) throw misplaced();
+    const { path, dryRun } = this.#parts;
+    const opened = await openSyncTarget(path, dryRun);
+    this.#root = opened;
+    const folder = new SyncFolder(entry, null);
+    // Two hold it: the work on it, and what is removed at the end.
+    folder.found = opened === null ? NOTHING : await findIn(opened.retain(), { isNew: false, dryRun });
+    this.#enter(folder);
+  }
+
+  async #announcedFolder(
+    entry: FolderEntry,
+    parent: SyncFolder,
+    { fault, isPresent }: { fault: string | null; isPresent: boolean },
+  ): Promise<void> {
+    if (this.#stack.length > MAX_DEPTH) throw misplaced();
+    const folder = new SyncFolder(entry, parent);
+    try {
+      if (fault !== null) throw new FileFault(fault);
+      folder.found = await syncFolder(entry, { content: this.#content, rules: this.#rules, parent, isPresent });
+      this.#enter(folder);
+    } catch (error) {
+      this.#enter(folder, faultCode(error));
+    }
+  }
+
+  /** What is announced next may be in this folder. It is settled when it was left and everything in it is. */
+  #enter(folder: SyncFolder, fault: string | null = null): void {
+    const { entry, parent, path } = folder;
+    if (parent === null) this.#open += 1;
+    this.#stack.push(folder);
+    this.#unsettled.add(folder);
+    const finish = async () => {
+      await folder.complete;
+      try {
+        if (fault !== null) throw new FileFault(fault);
+        if (this.#isOver) throw new FileFault('interrupted');
+        const finished = finishFolder(folder, this.#rules);
+        this.#track(
+          finished.then(
+            () => {},
+            () => {},
+          ),
+        );
+        return await finished;
+      } finally {
+        this.#unsettled.delete(folder);
+        folder.found?.folder?.release();
+      }
+    };
+    this.#settleWhen(finish(), { entry, parent, about: { path, kind: 'folder', size: 0 } });
+  }
+
+  #sync(entry: FileEntry | LinkEntry, parent: SyncFolder, isPresent: boolean): Promise<Outcome> {
+    return syncEntry(entry, { content: this.#content, rules: this.#rules, parent, isPresent });
+  }
+
+  #begin(parent: SyncFolder): void {
+    this.#open += 1;
+    parent.begin();
+  }
+
+  #innermost(id: number): SyncFolder {
+    const innermost = this.#stack.at(-1);
+    if (innermost === undefined || innermost.entry.id !== id) throw misplaced();
+    return innermost;
+  }
+
+  /** What is wrong with a name; null when nothing is. What the user excludes is not taken from a peer that offers it all the same. */
+  #faultOf({ name, kind }: Entry, parent: SyncFolder): string | null {
+    try {
+      checkName(name);
+    } catch (error) {
+      return faultCode(error);
+    }
+    if (!parent.isInOrder(name)) throw new TowlineError('protocol_error', 'The peer announces names that are not in order.');
+    return this.#parts.excludes.isExcluded(joinPath(parent.path, name), kind === 'folder') ? 'excluded' : null;
+  }
+
+  #leave(id: number): void {
+    const folder = this.#innermost(id);
+    this.#stack.pop();
+    folder.leave();
+    if (this.#parts.delete) this.#extras.add(folder);
+  }
+
+  #settleWhen(
+    work: Promise<Outcome>,
+    { entry, parent, about }: { readonly entry: Entry; readonly parent: SyncFolder | null; readonly about: About },
+  ): void {
+    const settle = (outcome: Pick<EntryOutcome, 'status' | 'code' | 'change'>) => {
+      if (this.#isOver) return;
+      const hasFailed = outcome.status === 'failed';
+      this.#open -= 1;
+      this.#failures += hasFailed ? 1 : 0;
+      this.#writer.sendJson(Frame.settled, { id: entry.id, ...outcome });
+      this.#parts.observer.onOutcome?.({ ...about, ...outcome });
+      parent?.settle(hasFailed);
+      return this.#finishWhenSettled();
+    };
+    const settled = work
+      .then(settle, (error: unknown) => settle({ status: 'failed', code: faultCode(error) }))
+      // What is no fault of a file ends everything.
+      .catch((error: Error) => void this.#parts.input.destroy(error));
+    if (entry.kind !== 'folder') this.#track(settled);
+  }
+
+  #track(work: Promise<void>): void {
+    this.#working.add(work);
+    void work.finally(() => this.#working.delete(work));
+  }
+
+  #failed(payload: Buffer): void {
+    const { id, code } = decodeFrame(failedSchema, payload);
+    this.#content.failed(id, code);
+  }
+
+  /** Something is at the sender and does not come. It is not removed here; when it could not be read, nothing is. */
+  #omitted(payload: Buffer): void {
+    const { parent, name, code } = decodeFrame(omittedSchema, payload);
+    const folder = this.#stack.find(({ entry }) => entry.id === parent) ?? null;
+    if (parent !== 0 && folder === null) throw misplaced();
+    if (folder !== null && folder === this.#stack.at(-1) && folder.isInOrder(name)) folder.meet(name);
+    if (!isNoFile(code)) {
+      this.#failures += 1;
+      if (folder !== null) folder.hasFailed = true;
+    }
+    this.#parts.observer.onOmitted?.(folder === null ? Buffer.alloc(0) : joinPath(folder.path, name), code);
+  }
+
+  async #listed(): Promise<void> {
+    if (this.#isListed || this.#stack.length > 0 || this.#last === 0)
+      throw new TowlineError('protocol_error', 'The peer ended a listing where it has no end.');
+    this.#isListed = true;
+    await this.#finishWhenSettled();
+  }
+
+  async #finishWhenSettled(): Promise<void> {
+    if (!this.#isListed || this.#open > 0) return;
+    if (this.#parts.delete && this.#failures === 0 && this.#root !== null) {
+      const removing = this.#removeExtras(this.#root);
+      this.#track(removing.catch(() => {}));
+      await removing;
+    }
+    await this.#root?.sync();
+    this.#isDone = true;
+    this.#writer.send(Frame.done);
+    this.#writer.flush();
+  }
+
+  async #removeExtras(root: Folder): Promise<void> {
+    await this.#extras.remove(root, this.#rules);
+    if (this.#extras.isIncomplete) await this.#removed({ path: Buffer.alloc(0), kind: 'folder', code: 'too_many' });
+  }
+
+  async #removed(removal: Removal): Promise<void> {
+    const path = removal.path.subarray(-MAX_SHOWN_PATH).toString('latin1');
+    this.#writer.sendJson(Frame.removed, { ...removal, path });
+    this.#parts.observer.onRemoved?.(removal);
+    await this.#writer.room();
+  }
+}
+
+/** Whether it is nothing that could be sent, and no failure: a device, a FIFO, a socket, what an unfinished copy left. */
+function isNoFile(code: string): boolean {
+  return code === 'special' || code === 'partial';
+}
+
+function misplaced(): TowlineError {
+  return new TowlineError('protocol_error', 'The peer announces something where it cannot be.');
+}
