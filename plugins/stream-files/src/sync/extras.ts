@@ -1,4 +1,5 @@
 import { MAX_REMEMBERED_EXTRAS } from '../limits.ts';
+import { faultCode } from '../tree/file-fault.ts';
 import type { Folder } from '../tree/folder.ts';
 import { joinPath } from '../tree/names.ts';
 import { makeWritable, type RemovalRules, removeEntry } from './remove-entry.ts';
@@ -38,14 +39,14 @@ export class Extras {
     this.#folders.push({ way: wayOf(folder), path: folder.path, mode, mtime, names: folder.extras });
   }
 
-  /** Removes everything, in folders as they were left. @throws system errors of folders on the way. */
+  /** Removes everything, in folders as they were left. What cannot be removed is told. */
   async remove(root: Folder, rules: RemovalRules): Promise<void> {
     for (const each of this.#folders) {
-      const folder = await openWay(root, each.way);
       try {
-        await removeFrom(folder, each, rules);
-      } finally {
-        folder.release();
+        const folder = await openWay(root, each.way);
+        await removeFrom(folder, each, rules).finally(() => folder.release());
+      } catch (error) {
+        await rules.onRemoved({ path: each.path, kind: 'folder', code: faultCode(error) });
       }
     }
   }
