@@ -1,9 +1,15 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bin, startProgram } from './support/process.ts';
 import { endRelay, restartRelay, startRelayOn } from './support/relay-process.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
 import { createDice, differencesOf, editTree, growTree } from './support/trees.ts';
+
+/** Runs what follows with two watches in all. */
+const LIMITED = ['-U', '--map-root-user', 'sh', '-c', 'echo 2 > /proc/sys/user/max_inotify_watches && exec "$@"', 'sh'];
+const canLimitWatches = spawnSync('unshare', [...LIMITED, 'true']).status === 0;
 
 let system: TestSystem;
 let relay: TestRelay;
@@ -162,6 +168,22 @@ describe('towline sync --watch', () => {
     await using _again = await restartRelay(own);
     await settled(source, target, 'the relay that is back');
     expect(program.child.exitCode).toBe(null);
+  });
+
+  it.runIf(canLimitWatches)('looks at the tree every few seconds where the system has too few watches, and says so once', async () => {
+    const { source, target } = places();
+    for (let at = 0; at < 5; at += 1) mkdirSync(join(source, `folder-${at}`));
+    const words = [bin('towline'), '--json', 'sync', '--watch', source, `pi:${target}`];
+    const env = { TOWLINE_RELAY: relay.url, TOWLINE_TLS_FINGERPRINT: relay.fingerprint, TOWLINE_API_KEY: relay.adminKey };
+    await using program = startProgram('unshare', [...LIMITED, ...words], {
+      env: { ...env, TOWLINE_CONFIG_DIR: join(system.dir, 'limited') },
+    });
+    await settled(source, target, 'the first run');
+    for (let at = 0; at < 5; at += 1) writeFileSync(join(source, `folder-${at}`, 'file'), 'x');
+    await settled(source, target, 'files in folders that are not watched');
+    writeFileSync(join(source, 'folder-4', 'file'), 'longer');
+    await settled(source, target, 'a file in a folder that is not watched');
+    expect(program.stdout.match(/Not every folder can be watched/g)).toHaveLength(1);
   });
 
   it('is refused at once where the device is not there', async () => {
