@@ -1,11 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { bin, startProgram } from './support/process.ts';
 import { endRelay, restartRelay, startRelayOn } from './support/relay-process.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
 import { createDice, differencesOf, editTree, growTree } from './support/trees.ts';
+
+/** A machine under load takes its time; what is shown here is not how fast it is. */
+const PATIENCE_MS = 60_000;
+vi.setConfig({ testTimeout: 240_000 });
 
 /** Runs what follows with two watches in all. */
 const LIMITED = ['-U', '--map-root-user', 'sh', '-c', 'echo 2 > /proc/sys/user/max_inotify_watches && exec "$@"', 'sh'];
@@ -46,7 +50,7 @@ async function settled(source: string, target: string, what: string): Promise<vo
       return [String(error)];
     }
   };
-  await eventually(async () => look().length === 0, what).catch((error: Error) => {
+  await eventually(async () => look().length === 0, what, PATIENCE_MS).catch((error: Error) => {
     throw new Error(`${error.message}\n${look().join('\n')}`);
   });
 }

@@ -1,4 +1,5 @@
 import type { Excludes } from '../tree/excludes.ts';
+import { markOf } from './tree-mark.ts';
 import { TreeWatch } from './watch-tree.ts';
 
 /** Changes closer than this are one, milliseconds: an editor writes beside, renames and sets times. */
@@ -9,6 +10,17 @@ const LONGEST_WAIT_MS = 400;
 const RESCAN_MS = 60_000;
 /** What cannot be watched whole is looked at so often, milliseconds. */
 const POLL_MS = 2_000;
+/** The pause between two such looks is so many times what a look takes. */
+const POLL_SHARE = 5;
+
+interface Round {
+  readonly isComplete: boolean;
+  /** Whether the system told of a change, or it is the first look. */
+  readonly hasHeard: boolean;
+  /** Mark of the tree at the last look that nobody had asked for. */
+  readonly mark: string | null;
+  readonly isFirst: boolean;
+}
 
 /** What is watched. */
 export interface WatchedTree {
@@ -19,20 +31,24 @@ export interface WatchedTree {
 
 /**
  * Tells when a tree should be read: at once, and then whenever something in it may have changed, changes of a moment together. What
- * changes while the taker is busy is told when it asks again. `isComplete` is false while not everything can be watched; the tree is told
- * every few seconds then. Ends with the signal.
+ * changes while the taker is busy is told when it asks again. A tree of which nothing is heard is looked at all the same, now and then; while
+ * not everything can be watched (`isComplete` is false) every few seconds. Ends with the signal.
  */
 export async function* treeChanges({ path, excludes, signal }: WatchedTree): AsyncGenerator<{ readonly isComplete: boolean }> {
   const pending = createPending(signal);
   const watch = new TreeWatch({ path, excludes, onChange: pending.note });
   try {
-    let anew = true;
-    while (!signal.aborted) {
+    for (let round: Round = { isComplete: true, hasHeard: true, mark: null, isFirst: true }; !signal.aborted; ) {
       pending.clear();
-      const isComplete = await watch.refresh(anew);
+      const { hasHeard, isFirst } = round;
+      const isComplete = await watch.refresh(isFirst || (!hasHeard && round.isComplete));
+      const startedAt = performance.now();
+      const mark: string | null = hasHeard ? round.mark : await markOf(path, excludes);
+      const tookMs = performance.now() - startedAt;
       if (signal.aborted) return;
-      yield { isComplete };
-      anew = !(await pending.wait(isComplete ? RESCAN_MS : POLL_MS));
+      if (hasHeard || mark !== round.mark) yield { isComplete };
+      const longestMs = isComplete ? RESCAN_MS : Math.max(POLL_MS, tookMs * POLL_SHARE);
+      round = { isComplete, hasHeard: await pending.wait(longestMs), mark, isFirst: false };
     }
   } finally {
     watch.close();
