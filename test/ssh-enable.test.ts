@@ -8,6 +8,9 @@ import { findProgram, hasOpenSsh } from './support/openssh.ts';
 import { bin, runProgram } from './support/process.ts';
 import { useSshSystem } from './support/ssh-system.ts';
 
+/** Each test starts several programs, on a machine that may be busy. */
+const TEST_MS = 180_000;
+
 const own = useSshSystem();
 let dir: string;
 beforeEach(() => {
@@ -21,7 +24,7 @@ for word in "$@"; do printf '[%s]' "$word"; done > "$(dirname "$0")/words"
 `;
 const SHELLS = ['sh', 'bash', 'dash', 'zsh', 'fish', 'tcsh'].filter((name) => findProgram(name) !== null);
 
-describe.skipIf(!hasOpenSsh)('the command that OpenSSH is told to run (needs OpenSSH)', () => {
+describe.skipIf(!hasOpenSsh)('the command that OpenSSH is told to run (needs OpenSSH)', { timeout: TEST_MS }, () => {
   it.each(SHELLS)('arrives word by word from odd folders, where the shell of the user is %s', async (shell) => {
     const folder = join(dir, `100% o'dd "$HOME" \`id\` %h #;&|<> ü`);
     mkdirSync(folder);
@@ -87,28 +90,32 @@ const canMove = (() => {
   }
 })();
 
-describe.skipIf(!canMove)('towline ssh enable for the config that the user has (needs OpenSSH, and root for a namespace)', () => {
-  it('has plain `ssh DEVICE.towline` work, and leaves the config byte for byte as it was once disabled', async () => {
-    const home = join(dir, 'home');
-    mkdirSync(join(home, '.ssh'), { recursive: true, mode: 0o700 });
-    const config = join(home, '.ssh', 'config');
-    const before = readFileSync(own.user.config, 'utf8').split('\n').slice(2).join('\n');
-    writeFileSync(config, before, { mode: 0o644 });
-    const { username, uid, gid } = userInfo();
-    const passwd = join(dir, 'passwd');
-    writeFileSync(passwd, `${username}:x:${uid}:${gid}::${home}:/bin/sh\n`, { mode: 0o644 });
-    const run = async (...words: string[]) => {
-      const script = 'mount --bind "$1" /etc/passwd && shift && exec "$@"';
-      const finished = await own.user.run('unshare', ['-m', 'sh', '-c', script, 'sh', passwd, ...words]);
-      expect(finished.code, finished.stderr).toBe(0);
-      return finished.stdout;
-    };
-    await run(bin('towline'), 'ssh', 'enable');
-    expect(readFileSync(config, 'utf8')).toMatch(/^# .*\nInclude ".*\/home\/\.ssh\/towline\.conf"\n/);
-    expect(await run('ssh', 'pi.towline', 'echo reached')).toBe('reached\n');
-    await run(bin('towline'), 'ssh', 'disable');
-    expect(readFileSync(config, 'utf8')).toBe(before);
-    expect(statSync(config).mode & 0o777).toBe(0o644);
-    expect(existsSync(join(home, '.ssh', 'towline.conf'))).toBe(false);
-  });
-});
+describe.skipIf(!canMove)(
+  'towline ssh enable for the config that the user has (needs OpenSSH, and root for a namespace)',
+  { timeout: TEST_MS },
+  () => {
+    it('has plain `ssh DEVICE.towline` work, and leaves the config byte for byte as it was once disabled', async () => {
+      const home = join(dir, 'home');
+      mkdirSync(join(home, '.ssh'), { recursive: true, mode: 0o700 });
+      const config = join(home, '.ssh', 'config');
+      const before = readFileSync(own.user.config, 'utf8').split('\n').slice(2).join('\n');
+      writeFileSync(config, before, { mode: 0o644 });
+      const { username, uid, gid } = userInfo();
+      const passwd = join(dir, 'passwd');
+      writeFileSync(passwd, `${username}:x:${uid}:${gid}::${home}:/bin/sh\n`, { mode: 0o644 });
+      const run = async (...words: string[]) => {
+        const script = 'mount --bind "$1" /etc/passwd && shift && exec "$@"';
+        const finished = await own.user.run('unshare', ['-m', 'sh', '-c', script, 'sh', passwd, ...words]);
+        expect(finished.code, finished.stderr).toBe(0);
+        return finished.stdout;
+      };
+      await run(bin('towline'), 'ssh', 'enable');
+      expect(readFileSync(config, 'utf8')).toMatch(/^# .*\nInclude ".*\/home\/\.ssh\/towline\.conf"\n/);
+      expect(await run('ssh', 'pi.towline', 'echo reached')).toBe('reached\n');
+      await run(bin('towline'), 'ssh', 'disable');
+      expect(readFileSync(config, 'utf8')).toBe(before);
+      expect(statSync(config).mode & 0o777).toBe(0o644);
+      expect(existsSync(join(home, '.ssh', 'towline.conf'))).toBe(false);
+    });
+  },
+);

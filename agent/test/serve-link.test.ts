@@ -18,7 +18,11 @@ describe('a device on its link', () => {
   it('proves itself, says what it serves, and learns its name and the time', async () => {
     const { relay, device } = await online();
     await relay.codeOf(relay.open({}, { protocol: '/echo/1' }));
-    expect(relay.proof).toMatchObject({ device: device.host.identity.deviceId, serves: ['/echo/1', '/program/1', '/light/1'], sessions: [] });
+    expect(relay.proof).toMatchObject({
+      device: device.host.identity.deviceId,
+      serves: ['/echo/1', '/program/1', '/light/1'],
+      sessions: [],
+    });
     expect(device.stored.online).toMatchObject([{ relayId, name: 'greenhouse' }]);
   });
 

@@ -25,6 +25,9 @@ export interface SshSystemOptions {
   readonly lines?: readonly string[];
 }
 
+/** Time for a dozen programs to start on a machine that is busy, milliseconds. */
+const SET_UP_MS = 180_000;
+
 /** Makes one for all tests of a file, where OpenSSH is on this machine. Its members are there once the tests run. */
 export function useSshSystem({ name = 'pi', lines = [] }: SshSystemOptions = {}): SshSystem {
   const made = {} as { system: TestSystem; relay: TestRelay; device: TestDevice; sshd: TestSshd; user: SshUser };
@@ -35,7 +38,7 @@ export function useSshSystem({ name = 'pi', lines = [] }: SshSystemOptions = {})
     made.device = await made.system.enrolDevice(made.relay, { name });
     made.sshd = await startSshd(made.system.dir);
     made.user = await createSshUser(made.relay, { home: join(made.system.dir, 'home of a user'), sshd: made.sshd, lines });
-  });
+  }, SET_UP_MS);
   afterAll(async () => {
     await made.sshd?.[Symbol.asyncDispose]();
     await made.system?.[Symbol.asyncDispose]();

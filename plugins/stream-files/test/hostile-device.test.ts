@@ -27,6 +27,7 @@ async function copyFrom(
       });
       return { session: createClientSession(near, id), answer: {}, device: { id: 'd'.repeat(32), name: 'pi', fingerprint: 'sha256:0' } };
     },
+    keepLink: () => Promise.reject(new Error('a copy opens sessions')),
     stdin: new PassThrough(),
     stdout: new PassThrough(),
     stderr,
