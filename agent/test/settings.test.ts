@@ -43,7 +43,7 @@ describe('settings of a runtime that cannot be right', () => {
 
   it('a stream in device.yaml that is not there is named with its line', async () => {
     await writeDeviceYaml('streams:\n  - exec\n  - telnet\n');
-    expect(await faultOf({ relay })).toMatch(/^config_invalid: .*device\.yaml:3: .*exec, forward, shell.*telnet/);
+    expect(await faultOf({ relay })).toMatch(/^config_invalid: .*device\.yaml:3: .*exec, files, forward, shell.*telnet/);
   });
 
   it('a target in device.yaml that cannot be understood is named with its line, and what is wrong with it', async () => {
