@@ -116,7 +116,10 @@ describe('a device or relay that means harm to whoever forwards', () => {
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
     socket.on('close', () => {});
-    expect((await drain(socket)).end).toBe('ECONNRESET');
+    const { bytes, end } = await drain(socket);
+    // The event loop under Node takes a reset right behind data that it has just read for an end; the system says ECONNRESET.
+    expect(['ECONNRESET', ...(bytes > 0 ? ['end'] : [])]).toContain(end);
+    if (bytes > 0) await until('it is reported', () => events('failed').some(({ code }) => code === 'protocol_error'));
     await worksAfter(port);
     expect(seen.links).toHaveLength(1);
   });
