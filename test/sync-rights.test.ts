@@ -1,10 +1,13 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createSystem, eventually, type TestRelay, type TestSystem } from './support/system.ts';
 import { differencesOf } from './support/trees.ts';
 
 const isRoot = process.getuid?.() === 0;
+/** Each case runs several programs, which a machine under load takes its time for. */
+vi.setConfig({ testTimeout: 120_000 });
+
 let system: TestSystem;
 let relay: TestRelay;
 beforeAll(async () => {

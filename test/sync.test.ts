@@ -1,8 +1,11 @@
 import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createSystem, type TestRelay, type TestSystem } from './support/system.ts';
 import { createDice, describeTree, differencesOf, editTree, growTree } from './support/trees.ts';
+
+/** Each case runs several programs, which a machine under load takes its time for. */
+vi.setConfig({ testTimeout: 120_000 });
 
 let system: TestSystem;
 let relay: TestRelay;
