@@ -3,9 +3,9 @@ import { encodeJson, toTowlineError } from '@towline/protocol';
 import { encodeHead } from './frames.ts';
 
 /** Bytes of small frames that are gathered before they are written: many small frames as one write. */
-const GATHERED_BYTES = 32_768;
+const GATHERED_BYTES = 65_536;
 /** Frames below this are gathered; a larger payload is written without being copied. */
-const SMALL_PAYLOAD = 4_096;
+const SMALL_PAYLOAD = 16_384;
 
 /** Writes frames, many small ones at once. Whoever has much to say waits for {@link FrameWriter.room} before each frame. */
 export class FrameWriter {
