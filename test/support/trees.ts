@@ -111,6 +111,9 @@ function make(path: Buffer, dice: Dice): void {
   const content = Buffer.alloc(dice.pick(SIZES), dice.below(256));
   writeFileSync(path, content);
   chmodSync(path, dice.pick(MODES));
+  // Clocks of file systems tick some milliseconds apart: two files of one tick and one size would be the same to a sync.
+  const time = Math.floor(Date.now() / 1_000) + dice();
+  utimesSync(path, time, time);
 }
 
 function touch(path: Buffer, dice: Dice): void {

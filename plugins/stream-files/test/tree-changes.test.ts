@@ -1,0 +1,88 @@
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createExcludes } from '../src/tree/excludes.ts';
+import { markOf } from '../src/watch/tree-mark.ts';
+import { TreeWatch } from '../src/watch/watch-tree.ts';
+import { makePlaces } from './peer.ts';
+
+const NOTHING = createExcludes([]);
+
+describe('the mark of a tree', () => {
+  it('is the same while nothing changes, and another one after each kind of change', async () => {
+    const { inside } = makePlaces();
+    mkdirSync(join(inside, 'sub/deep'), { recursive: true });
+    const marks = [await markOf(inside, NOTHING)];
+    const edits = [
+      () => writeFileSync(join(inside, 'sub/deep/file'), 'x'),
+      () => writeFileSync(join(inside, 'sub/deep/file'), 'xy'),
+      () => chmodSync(join(inside, 'sub/deep/file'), 0o600),
+      () => renameSync(join(inside, 'sub/deep/file'), join(inside, 'sub/file')),
+      () => rmSync(join(inside, 'sub/deep'), { recursive: true }),
+      () => rmSync(inside, { recursive: true }),
+    ];
+    for (const edit of edits) {
+      edit();
+      const mark = await markOf(inside, NOTHING);
+      expect(marks).not.toContain(mark);
+      expect(await markOf(inside, NOTHING)).toBe(mark);
+      marks.push(mark);
+    }
+  });
+
+  it('has nothing of what is excluded', async () => {
+    const { inside } = makePlaces();
+    mkdirSync(join(inside, 'cache'));
+    const excludes = createExcludes(['cache/*', '*.tmp']);
+    writeFileSync(join(inside, 'cache/a'), 'x');
+    const before = await markOf(join(inside, 'cache'), createExcludes(['a', 'b']));
+    writeFileSync(join(inside, 'cache/b'), 'x');
+    expect(await markOf(join(inside, 'cache'), createExcludes(['a', 'b']))).toBe(before);
+    const whole = await markOf(inside, excludes);
+    writeFileSync(join(inside, 'x.tmp'), 'x');
+    expect(await markOf(inside, excludes)).toBe(whole);
+  });
+});
+
+describe('the watch of a tree', () => {
+  async function watchTree(path: string, patterns: readonly string[] = []) {
+    const heard = { count: 0, wake: () => {} };
+    const watch = new TreeWatch({
+      path,
+      excludes: createExcludes(patterns),
+      onChange: () => {
+        heard.count += 1;
+        heard.wake();
+      },
+    });
+    return { watch, change: () => new Promise<void>((resolve) => (heard.wake = resolve)) };
+  }
+
+  it('hears of files in a folder that was made anew under the number and the name of one that is gone', async () => {
+    const { inside } = makePlaces();
+    const { watch, change } = await watchTree(inside);
+    for (let round = 0; round < 20; round += 1) {
+      mkdirSync(join(inside, 'sub/deep'), { recursive: true });
+      expect(await watch.refresh(round === 0)).toBe(true);
+      const heard = change();
+      writeFileSync(join(inside, 'sub/deep/file'), String(round));
+      await heard;
+      rmSync(join(inside, 'sub'), { recursive: true });
+    }
+    watch.close();
+  });
+
+  it('says that it is not complete while the root is gone, and hears again when it is back', async () => {
+    const { inside } = makePlaces();
+    const { watch, change } = await watchTree(inside);
+    expect(await watch.refresh(true)).toBe(true);
+    rmSync(inside, { recursive: true });
+    expect(await watch.refresh(false)).toBe(false);
+    mkdirSync(inside);
+    expect(await watch.refresh(false)).toBe(true);
+    const heard = change();
+    writeFileSync(join(inside, 'file'), 'x');
+    await heard;
+    watch.close();
+  });
+});
