@@ -1,3 +1,4 @@
+import type { JsonObject } from '@towline/protocol';
 import { createIdentity, registrationBody } from '../support/raw-device.ts';
 import { emailOf, PRINCIPAL_NAMES, type PrincipalName, rowOf } from './principals.ts';
 
@@ -276,7 +277,7 @@ function keyBody(principal: PrincipalName): unknown {
 /** How a kind of stream is opened, and what is answered to whom. */
 export interface StreamRow {
   readonly protocol: string;
-  readonly body: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  readonly body: JsonObject;
   /** By standing; `none` is `not_found`. */
   readonly answers: Readonly<Partial<Record<Standing, string>>>;
   readonly but?: Readonly<Partial<Record<PrincipalName, Readonly<Partial<Record<Whose, string>>>>>>;
@@ -292,17 +293,22 @@ const TO_OPERATORS = Object.freeze({
   'share viewer': 'forbidden',
 });
 
+/** Of whoever may do nothing but exec. */
+const NOT_FOR_EXEC: NonNullable<StreamRow['but']> = Object.freeze({
+  'key for exec': { own: 'forbidden', org: 'forbidden' },
+  'key of an org admin for exec': { own: 'forbidden', org: 'forbidden' },
+  'share admin for exec': { lent: 'forbidden' },
+});
+
 /** Every kind of stream. One that is added and not put here fails the test that compares this with the plugins there are. */
 export const STREAMS: Readonly<Record<string, StreamRow>> = Object.freeze({
   exec: { protocol: '/exec/1', body: { argv: ['true'], stdin: false }, answers: TO_OPERATORS },
-  shell: {
-    protocol: '/shell/1',
-    body: { cols: 80, rows: 24, term: 'xterm' },
+  files: { protocol: '/files/1', body: { operation: 'list', path: '' }, answers: TO_OPERATORS, but: NOT_FOR_EXEC },
+  forward: {
+    protocol: '/forward/1',
+    body: { target: { kind: 'tcp', host: 'localhost', port: 80 } },
     answers: TO_OPERATORS,
-    but: {
-      'key for exec': { own: 'forbidden', org: 'forbidden' },
-      'key of an org admin for exec': { own: 'forbidden', org: 'forbidden' },
-      'share admin for exec': { lent: 'forbidden' },
-    },
+    but: NOT_FOR_EXEC,
   },
+  shell: { protocol: '/shell/1', body: { cols: 80, rows: 24, term: 'xterm' }, answers: TO_OPERATORS, but: NOT_FOR_EXEC },
 });

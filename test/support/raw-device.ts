@@ -173,7 +173,7 @@ function prove(challenge: Challenge, proof: Proof): DeviceToRelay {
     instance,
     hostname: FACTS.hostname,
     version: FACTS.version,
-    serves: ['/exec/1', '/shell/1'],
+    serves: ['/exec/1', '/files/1', '/forward/1', '/shell/1'],
     sessions: [],
     ...(proof.features === undefined ? {} : { features: [...proof.features] }),
   };
