@@ -11,6 +11,7 @@ import { blocksOf } from '../wire/frames.ts';
 import type { FileEntry } from '../wire/schemas.ts';
 import { abandonPartial, finishFile, openPartial, type PartialFile, placeFile, placeSmallFile, removeLeft } from './partial-file.ts';
 import type { PartialsOfFolder } from './partials-of-folder.ts';
+import { requireReplaceable } from './replaceable.ts';
 
 /** Zeros that a hash takes in for a hole. */
 const ZEROS = Buffer.alloc(1_048_576);
@@ -53,7 +54,7 @@ export class IncomingFile {
   static async plan(entry: IncomingEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<IncomingFile> {
     const file = new IncomingFile(entry, folder);
     const there = partials === null ? null : folder.look(entry.name);
-    if (there?.isDirectory()) throw new FileFault('EISDIR');
+    requireReplaceable(there, entry.origin);
     const isSameTime = entry.anyTime === true || (there !== null && isTime(there.mtimeMs, entry.mtime));
     const seemsSame = there?.isFile() === true && there.size === entry.size && isSameTime;
     if (seemsSame && entry.size > 0) file.#present = await folder.openFile(entry.name, constants.O_RDONLY).catch(() => null);

@@ -4,13 +4,14 @@ import { timeOf } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
 import { type PartialOf, partialName, partialStem } from '../tree/names.ts';
 import type { LinkEntry } from '../wire/schemas.ts';
+import { requireReplaceable } from './replaceable.ts';
 
 /** Makes a symbolic link, in place of whatever is no folder, at once. It is never followed here, wherever it leads. @throws FileFault, system errors. */
 export async function placeLink(folder: Folder, entry: LinkEntry & Pick<PartialOf, 'origin'>): Promise<'done' | 'same'> {
   const { name, target, mtime } = entry;
   if (target.length === 0 || target.includes(0)) throw new FileFault('bad_name');
   const there = folder.look(name);
-  if (there?.isDirectory()) throw new FileFault('EISDIR');
+  requireReplaceable(there, entry.origin);
   if (there?.isSymbolicLink() && (await readlink(folder.at(name), { encoding: 'buffer' })).equals(target)) {
     await lutimes(folder.at(name), timeOf(mtime), timeOf(mtime)).catch(() => {});
     return 'same';

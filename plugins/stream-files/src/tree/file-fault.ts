@@ -41,6 +41,7 @@ const TEXTS: Readonly<Record<string, string>> = Object.freeze({
   changed: 'it was changed while it was copied',
   hash_mismatch: 'what arrived is not what was sent; copy it again',
   special: 'a device, FIFO or socket; left out',
+  no_file: 'a device, FIFO or socket is in the way; it is not replaced',
   partial: 'what an unfinished copy left; left out',
   taken_over: 'another copy of the same file took over',
   bad_name: 'its name is not one of a file; refused',

@@ -28,7 +28,7 @@ export function isPartialName(name: Buffer): boolean {
 }
 
 const PREFIX = Buffer.from(PARTIAL_PREFIX);
-const SYNC_PREFIX = Buffer.from(SYNC_PARTIAL_PREFIX);
+const SYNC_PARTIAL = /^\.towline-part-s[0-9a-f]{31}\.[0-9a-f]{16}$/;
 const DOT = Buffer.from('.');
 const DOT_DOT = Buffer.from('..');
 
@@ -48,9 +48,9 @@ export interface PartialOf {
   readonly origin?: 'sync';
 }
 
-/** Whether a name is that of a partial file of a sync. */
+/** Whether a name is exactly one that a sync gives a partial file: such are removed, what only begins like that is somebody's. */
 export function isSyncPartialName(name: Buffer): boolean {
-  return name.subarray(0, SYNC_PARTIAL_PREFIX.length).equals(SYNC_PREFIX);
+  return SYNC_PARTIAL.test(name.toString('latin1'));
 }
 
 /** A name for a partial file that nobody else has. */
