@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { partialName, partialStem } from '../src/tree/names.ts';
+import { Frame } from '../src/wire/frames.ts';
 import { copyHere } from './copy-here.ts';
-import { makePlaces } from './peer.ts';
+import { makePlaces, startHelper } from './peer.ts';
 import { syncHere } from './sync-here.ts';
 
 describe('what must not be lost', () => {
@@ -30,5 +32,30 @@ describe('what must not be lost', () => {
       expect(readdirSync(inside)).toEqual(['.towline-part-song', '.towline-part-studio']);
       expect(readFileSync(join(inside, '.towline-part-studio/mine'), 'utf8')).toBe('mine');
     }
+  });
+
+  it('is a folder that a file replaces, when the connection is cut before all of the file has come', async () => {
+    const { inside } = makePlaces();
+    mkdirSync(join(inside, 'x'));
+    writeFileSync(join(inside, 'x/mine'), 'mine');
+    const rules = { exclude: [], delete: true, dry_run: false, checksum: false };
+    const { child, peer, end } = startHelper({ operation: 'sync_write', path: inside, ...rules });
+    const about = { mode: 0o755, mtime: 1_000_000_000_000 };
+    peer.writer.sendJson(Frame.entry, { id: 1, parent: 0, name: '', kind: 'folder', ...about });
+    peer.writer.sendJson(Frame.entry, { id: 2, parent: 1, name: 'x', kind: 'file', size: 300_000, sparse: false, ...about });
+    await peer.hear(Frame.want);
+    // A session that is over ends its program so.
+    child.kill('SIGTERM');
+    await end;
+    expect(readFileSync(join(inside, 'x/mine'), 'utf8')).toBe('mine');
+  });
+
+  it.each([true, false])('is a folder that was moved aside, unless it is to be deleted: with --delete %j', async (isDeleting) => {
+    const { inside, outside } = makePlaces();
+    const aside = partialName(partialStem(Buffer.from('x'), { size: 0, mtime: 0, origin: 'sync' })).toString();
+    mkdirSync(join(inside, aside));
+    writeFileSync(join(inside, aside, 'mine'), 'mine');
+    await syncHere({ source: outside, target: inside, delete: isDeleting });
+    expect(readdirSync(inside)).toEqual(isDeleting ? [] : [aside]);
   });
 });

@@ -11,18 +11,19 @@ import { blocksOf } from '../wire/frames.ts';
 import type { FileEntry } from '../wire/schemas.ts';
 import { abandonPartial, finishFile, openPartial, type PartialFile, placeFile, placeSmallFile, removeLeft } from './partial-file.ts';
 import type { PartialsOfFolder } from './partials-of-folder.ts';
-import { requireReplaceable } from './replaceable.ts';
+import { type Replacing, requireReplaceable } from './replaceable.ts';
 
 /** Zeros that a hash takes in for a hole. */
 const ZEROS = Buffer.alloc(1_048_576);
 
 /** A file as it was announced, and how it is received. */
-export type IncomingEntry = FileEntry & {
-  /** Who receives it, for the name of its partial file. */
-  readonly origin?: 'sync';
-  /** Whether a file of the same size is compared with it whatever its time. */
-  readonly anyTime?: boolean;
-};
+export type IncomingEntry = FileEntry &
+  Replacing & {
+    /** Who receives it, for the name of its partial file. */
+    readonly origin?: 'sync';
+    /** Whether a file of the same size is compared with it whatever its time. */
+    readonly anyTime?: boolean;
+  };
 
 /** A file of the copy, from its entry until it stands in its place. */
 export class IncomingFile {
@@ -54,7 +55,7 @@ export class IncomingFile {
   static async plan(entry: IncomingEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<IncomingFile> {
     const file = new IncomingFile(entry, folder);
     const there = partials === null ? null : folder.look(entry.name);
-    requireReplaceable(there, entry.origin);
+    if (entry.giveWay === undefined) requireReplaceable(there, entry.origin);
     const isSameTime = entry.anyTime === true || (there !== null && isTime(there.mtimeMs, entry.mtime));
     const seemsSame = there?.isFile() === true && there.size === entry.size && isSameTime;
     if (seemsSame && entry.size > 0) file.#present = await folder.openFile(entry.name, constants.O_RDONLY).catch(() => null);

@@ -8,6 +8,7 @@ import type { Folder } from '../tree/folder.ts';
 import { type PartialOf, partialName, partialStem } from '../tree/names.ts';
 import type { FileEntry } from '../wire/schemas.ts';
 import type { PartialsOfFolder } from './partials-of-folder.ts';
+import { type Replacing, takePlace } from './replaceable.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_WRONLY } = constants;
 /** Rights of a partial file: its owner's alone. */
@@ -15,7 +16,7 @@ const PARTIAL_MODE = 0o600;
 const toDisk = promisify(fsync);
 
 /** A file, and who receives it. */
-export type PartialEntry = FileEntry & Pick<PartialOf, 'origin'>;
+export type PartialEntry = FileEntry & Pick<PartialOf, 'origin'> & Replacing;
 
 /** The file beside the target that becomes it. Only its owner can read and write it. */
 export interface PartialFile {
@@ -64,14 +65,22 @@ function isOurs(stats: Stats): boolean {
 }
 
 /** Puts a complete file into its place: mode, times, on the disk, then under its name at once. Closes it. @throws FileFault, system errors. */
-export async function placeFile(folder: Folder, { handle, name }: Pick<PartialFile, 'handle' | 'name'>, entry: FileEntry): Promise<void> {
+export async function placeFile(
+  folder: Folder,
+  { handle, name }: Pick<PartialFile, 'handle' | 'name'>,
+  entry: PartialEntry,
+): Promise<void> {
   try {
     await finishFile(handle, entry);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await rename(folder.at(name), folder.at(entry.name)).catch((error: unknown) => failPlacing(folder, name, error));
+  try {
+    await takePlace(entry, () => renameSync(folder.at(name), folder.at(entry.name)));
+  } catch (error) {
+    failPlacing(folder, name, error);
+  }
 }
 
 /**
@@ -86,7 +95,7 @@ export async function placeSmallFile(folder: Folder, entry: PartialEntry, conten
     fchmodSync(descriptor, entry.mode & 0o777);
     futimesSync(descriptor, timeOf(entry.mtime), timeOf(entry.mtime));
     await toDisk(descriptor);
-    renameSync(folder.at(name), folder.at(entry.name));
+    await takePlace(entry, () => renameSync(folder.at(name), folder.at(entry.name)));
   } catch (error) {
     failPlacing(folder, name, error);
   } finally {

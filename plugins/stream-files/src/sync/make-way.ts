@@ -1,4 +1,5 @@
-import { rename } from 'node:fs/promises';
+import { mkdir, rename, rmdir } from 'node:fs/promises';
+import type { Aside } from '../receive/replaceable.ts';
 import type { Excludes } from '../tree/excludes.ts';
 import { FileFault } from '../tree/file-fault.ts';
 import { partialName, partialStem } from '../tree/names.ts';
@@ -11,32 +12,43 @@ export interface WayRules extends Pick<RemovalRules, 'dryRun' | 'onRemoved'> {
   readonly delete: boolean;
 }
 
-/** A folder that stands aside until what takes its place is there. */
-export interface Aside {
-  /** Puts it back. */
-  putBack(): Promise<void>;
-  /** Removes it: its place is taken. */
-  remove(): Promise<void>;
-}
-
 /**
  * Lets a folder give way to something that is none: an empty one always, another with `delete` only, and never one that holds what is
- * excluded. It is moved aside, so that nothing is lost when what comes does not come. @throws FileFault `not_empty`, `kept`, system errors.
+ * excluded. Answers what moves it aside, which is called when everything of the file has come: whoever is interrupted before has lost
+ * nothing. @throws FileFault `not_empty`, `kept`, system errors.
  */
-export async function makeWay(named: Named, rules: WayRules): Promise<Aside> {
-  const { folder, name, path } = named;
-  if (rules.excludes.isExcluded(path, true) || (await holdsExcluded(named, rules.excludes))) throw new FileFault('kept');
+export async function makeWay(named: Named, rules: WayRules): Promise<() => Promise<Aside>> {
+  await requireWay(named, rules);
+  return async () => {
+    if (rules.dryRun) return { putBack: async () => {}, remove: async () => void (await removeEntry(named, removalOf(rules))) };
+    await requireWay(named, rules);
+    return rules.delete ? moveAside(named, rules) : removeEmpty(named, rules);
+  };
+}
+
+async function requireWay(named: Named, rules: WayRules): Promise<void> {
+  if (rules.excludes.isExcluded(named.path, true) || (await holdsExcluded(named, rules.excludes))) throw new FileFault('kept');
   if (!rules.delete && !(await isEmpty(named))) throw new FileFault('not_empty');
-  const removal = { excludes: null, dryRun: rules.dryRun, onRemoved: rules.onRemoved };
-  if (rules.dryRun) return { putBack: async () => {}, remove: async () => void (await removeEntry(named, removal)) };
+}
+
+async function moveAside({ folder, name, path }: Named, rules: WayRules): Promise<Aside> {
   const aside = partialName(partialStem(name, { size: 0, mtime: 0, origin: 'sync' }));
   await rename(folder.at(name), folder.at(aside));
   return {
-    putBack: async () => {
-      await rename(folder.at(aside), folder.at(name));
-    },
-    remove: async () => void (await removeEntry({ folder, name: aside, path }, removal)),
+    putBack: () => rename(folder.at(aside), folder.at(name)),
+    remove: async () => void (await removeEntry({ folder, name: aside, path }, removalOf(rules))),
   };
+}
+
+/** Removed at once, which fails when something was put into it meanwhile. */
+async function removeEmpty({ folder, name, path }: Named, { onRemoved }: WayRules): Promise<Aside> {
+  const mode = folder.look(name)?.mode ?? 0o700;
+  await rmdir(folder.at(name));
+  return { putBack: () => mkdir(folder.at(name), mode & 0o777), remove: () => onRemoved({ path, kind: 'folder' }) };
+}
+
+function removalOf({ dryRun, onRemoved }: WayRules): RemovalRules {
+  return { excludes: null, dryRun, onRemoved };
 }
 
 async function isEmpty({ folder, name }: Named): Promise<boolean> {

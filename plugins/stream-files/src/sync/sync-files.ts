@@ -5,6 +5,7 @@ import type { EntryOutcome } from '../observer.ts';
 import type { ContentQueue } from '../receive/content-queue.ts';
 import { PartialsOfFolder } from '../receive/partials-of-folder.ts';
 import { placeLink } from '../receive/place-link.ts';
+import type { Replacing } from '../receive/replaceable.ts';
 import { FileFault } from '../tree/file-fault.ts';
 import { isTime, timeOf } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
@@ -59,19 +60,14 @@ function isSame(there: Stats, entry: FileEntry): boolean {
 
 async function replaceFolder(entry: FileEntry | LinkEntry, parts: SyncFileParts, folder: Folder): Promise<Outcome> {
   const { rules, parent } = parts;
-  const aside = await makeWay({ folder, name: entry.name, path: joinPath(parent.path, entry.name) }, rules);
-  try {
-    await receive(entry, parts, { folder, there: null });
-  } catch (error) {
-    await aside.putBack();
-    throw error;
-  }
-  await aside.remove();
+  const giveWay = await makeWay({ folder, name: entry.name, path: joinPath(parent.path, entry.name) }, rules);
+  if (rules.dryRun) await (await giveWay()).remove();
+  else await receive({ ...entry, giveWay }, parts, { folder, there: null });
   return CONTENT;
 }
 
 async function receive(
-  entry: FileEntry | LinkEntry,
+  entry: (FileEntry | LinkEntry) & Replacing,
   { content, rules, parent }: SyncFileParts,
   { folder, there }: { folder: Folder; there: Stats | null },
 ): Promise<Outcome> {
@@ -181,7 +177,8 @@ async function removePartials(
 ): Promise<void> {
   for (const name of partials) {
     if (folder.look(name)?.isDirectory()) {
-      await removeEntry({ folder, name, path: joinPath(path, name) }, { ...rules, excludes: null });
+      // What a run with --delete moved aside is not removed by one without.
+      if (rules.delete) await removeEntry({ folder, name, path: joinPath(path, name) }, { ...rules, excludes: null });
     } else await unlink(folder.at(name)).catch(() => {});
   }
 }
