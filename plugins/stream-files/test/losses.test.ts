@@ -1,12 +1,26 @@
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { partialName, partialStem } from '../src/tree/names.ts';
 import { Frame } from '../src/wire/frames.ts';
 import { copyHere } from './copy-here.ts';
 import { makePlaces, startHelper } from './peer.ts';
 import { syncHere } from './sync-here.ts';
+
+/** Magic number of a file system that keeps any time: statfs(2). */
+const TMPFS = 0x0102_1994;
 
 describe('what must not be lost', () => {
   it('is a FIFO or device that is named as the target of a copy, by a file or a link', async () => {
@@ -57,5 +71,25 @@ describe('what must not be lost', () => {
     writeFileSync(join(inside, aside, 'mine'), 'mine');
     await syncHere({ source: outside, target: inside, delete: isDeleting });
     expect(readdirSync(inside)).toEqual(isDeleting ? [] : [aside]);
+  });
+});
+
+describe('what one file in a tree cannot spoil', () => {
+  it.runIf(existsSync('/dev/shm') && statfsSync('/dev/shm').type === TMPFS)('is the copy, by a time that no Date holds', async () => {
+    const { inside } = makePlaces();
+    const source = mkdtempSync('/dev/shm/towline-times-');
+    try {
+      for (const name of ['file', 'folder/file', 'good']) {
+        mkdirSync(dirname(join(source, name)), { recursive: true });
+        writeFileSync(join(source, name), name);
+      }
+      symlinkSync('good', join(source, 'link'));
+      for (const name of ['file', 'folder', 'link']) execFileSync('touch', ['-h', '-d', '@99999999999999', join(source, name)]);
+      expect(await copyHere(source, join(inside, 'copy'))).toEqual([]);
+      expect((await syncHere({ source, target: join(inside, 'synced') })).failures).toEqual([]);
+      for (const name of ['copy', 'synced']) expect(readdirSync(join(inside, name))).toEqual(['file', 'folder', 'good', 'link']);
+    } finally {
+      rmSync(source, { recursive: true });
+    }
   });
 });

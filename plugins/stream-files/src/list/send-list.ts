@@ -3,6 +3,7 @@ import { readlink } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { openSource, type Source } from '../send/source.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
+import { toldTime } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame } from '../wire/frames.ts';
@@ -40,9 +41,19 @@ async function listFile({ folder, name }: Source, path: string, writer: FrameWri
 }
 
 async function describe(folder: Folder, name: Buffer, { stats, as }: { stats: Stats; as: Buffer }) {
-  const { mode, mtimeMs: mtime, size, uid, gid, nlink: links } = stats;
+  const { mode, mtimeMs, size, uid, gid, nlink: links } = stats;
   const target = stats.isSymbolicLink() ? { target: (await readlink(folder.at(name), { encoding: 'buffer' })).toString('latin1') } : {};
-  return { name: as.toString('latin1'), kind: kindOf(stats), mode: mode & 0o7777, mtime, size, uid, gid, links, ...target };
+  return {
+    name: as.toString('latin1'),
+    kind: kindOf(stats),
+    mode: mode & 0o7777,
+    mtime: toldTime(mtimeMs),
+    size,
+    uid,
+    gid,
+    links,
+    ...target,
+  };
 }
 
 function kindOf(stats: Stats): string {

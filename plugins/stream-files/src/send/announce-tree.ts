@@ -1,8 +1,9 @@
 import type { Stats } from 'node:fs';
 import { readlink } from 'node:fs/promises';
-import { MAX_DEPTH, MAX_FILE_BYTES } from '../limits.ts';
+import { MAX_DEPTH, MAX_FILE_BYTES, MAX_NAME_BYTES } from '../limits.ts';
 import type { Excludes } from '../tree/excludes.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
+import { toldTime } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
 import { isPartialName, joinPath } from '../tree/names.ts';
 import { sortedNames } from '../tree/sorted-names.ts';
@@ -40,6 +41,8 @@ export async function announceTree(parts: AnnounceParts, { folder, name, as }: S
 async function announce(parts: AnnounceParts, place: Place, { name, as = name }: { name: Buffer; as?: Buffer }): Promise<void> {
   try {
     if (isPartialName(name)) throw new FileFault('partial');
+    // A file system of characters has names of more bytes.
+    if (as.length > MAX_NAME_BYTES) throw new FileFault('ENAMETOOLONG');
     const stats = place.folder.look(name);
     // Gone since the folder was read: it is as if it had never been there.
     if (stats === null && place.parent !== 0) return;
@@ -68,7 +71,7 @@ async function announceFile({ writer, open }: AnnounceParts, place: Place, { nam
   await open.room();
   const file = { folder: place.folder, name, size, mtimeMs, sparse };
   const { id } = open.add({ kind: 'file', path: pathOf(place, as), file });
-  writer.sendJson(Frame.entry, { ...placed(place, id, as), kind: 'file', mode: mode & 0o7777, mtime: mtimeMs, size, sparse });
+  writer.sendJson(Frame.entry, { ...placed(place, id, as), kind: 'file', mode: mode & 0o7777, mtime: toldTime(mtimeMs), size, sparse });
   await writer.room();
 }
 
@@ -76,7 +79,12 @@ async function announceLink({ writer, open }: AnnounceParts, place: Place, { nam
   const target = await readlink(place.folder.at(name), { encoding: 'buffer' });
   await open.room();
   const { id } = open.add({ kind: 'link', path: pathOf(place, as) });
-  writer.sendJson(Frame.entry, { ...placed(place, id, as), kind: 'link', mtime: stats.mtimeMs, target: target.toString('latin1') });
+  writer.sendJson(Frame.entry, {
+    ...placed(place, id, as),
+    kind: 'link',
+    mtime: toldTime(stats.mtimeMs),
+    target: target.toString('latin1'),
+  });
   await writer.room();
 }
 
@@ -97,7 +105,7 @@ async function announceFolder(parts: AnnounceParts, place: Place, { name, stats 
   await open.room();
   const { id } = open.add({ kind: 'folder', path });
   const { mode, mtimeMs } = stats;
-  writer.sendJson(Frame.entry, { ...placed(place, id, name), kind: 'folder', mode: mode & 0o7777, mtime: mtimeMs });
+  writer.sendJson(Frame.entry, { ...placed(place, id, name), kind: 'folder', mode: mode & 0o7777, mtime: toldTime(mtimeMs) });
   try {
     const inside: Place = { folder: place.folder, parent: id, path, depth: place.depth + 1 };
     const names = parts.excludes === undefined ? place.folder.names() : await sortedNames(place.folder);
@@ -110,7 +118,7 @@ async function announceFolder(parts: AnnounceParts, place: Place, { name, stats 
 
 async function omit({ writer, onOmitted }: AnnounceParts, place: Place, { name, code }: { name: Buffer; code: string }): Promise<void> {
   onOmitted(pathOf(place, name), code);
-  writer.sendJson(Frame.omitted, { parent: place.parent, name: name.toString('latin1'), code });
+  writer.sendJson(Frame.omitted, { parent: place.parent, name: name.subarray(0, MAX_NAME_BYTES).toString('latin1'), code });
   await writer.room();
 }
 

@@ -1,3 +1,4 @@
+import { MAX_DEPTH } from '../limits.ts';
 import type { Excludes } from '../tree/excludes.ts';
 import { faultCode } from '../tree/file-fault.ts';
 import type { Folder } from '../tree/folder.ts';
@@ -12,7 +13,7 @@ export async function countTree(
   const total = { files: 0, bytes: 0 };
   const counting = { total, signal, excludes };
   if (source.name === null) await countFolder(source.folder, Buffer.alloc(0), counting);
-  else await countName({ folder: source.folder, path: Buffer.alloc(0) }, source.name, counting);
+  else await countName({ folder: source.folder, path: Buffer.alloc(0), depth: 0 }, source.name, counting);
   return signal.aborted ? null : total;
 }
 
@@ -23,14 +24,22 @@ interface Counting {
   readonly excludes?: Excludes | undefined;
 }
 
-async function countFolder(folder: Folder, path: Buffer, counting: Counting): Promise<void> {
+interface Counted {
+  readonly folder: Folder;
+  readonly path: Buffer;
+  readonly depth: number;
+}
+
+async function countFolder(folder: Folder, path: Buffer, counting: Counting, depth = 0): Promise<void> {
+  // What lies deeper is not sent, and each open folder takes a descriptor.
+  if (depth > MAX_DEPTH) return;
   for await (const name of folder.names()) {
     if (counting.signal.aborted) return;
-    await countName({ folder, path }, name, counting);
+    await countName({ folder, path, depth }, name, counting);
   }
 }
 
-async function countName({ folder, path }: { folder: Folder; path: Buffer }, name: Buffer, counting: Counting): Promise<void> {
+async function countName({ folder, path, depth }: Counted, name: Buffer, counting: Counting): Promise<void> {
   const { total, excludes } = counting;
   try {
     const stats = folder.look(name);
@@ -42,7 +51,7 @@ async function countName({ folder, path }: { folder: Folder; path: Buffer }, nam
     }
     if (!stats?.isDirectory()) return;
     const child = await folder.child(name);
-    await countFolder(child, below, counting).finally(() => child.release());
+    await countFolder(child, below, counting, depth + 1).finally(() => child.release());
   } catch (error) {
     // What cannot be read is told when it is its turn to be announced.
     faultCode(error);

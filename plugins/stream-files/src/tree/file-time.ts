@@ -3,6 +3,14 @@ export function timeOf(ms: number): number | Date {
   return ms < 0 ? new Date(ms) : ms / 1_000;
 }
 
+/** Farthest times that are told a peer, milliseconds: what a Date holds. Some file systems keep later ones. */
+export const FARTHEST_TIME_MS = 8.64e15;
+
+/** A time as it is told a peer. */
+export function toldTime(ms: number): number {
+  return Math.min(Math.max(ms, -FARTHEST_TIME_MS), FARTHEST_TIME_MS);
+}
+
 /** Times closer than this are the same, milliseconds: a time goes through a number of seconds with a fraction, and some file systems cut it. */
 const SAME_TIME_MS = 0.01;
 

@@ -46,7 +46,7 @@ export class Folder {
   /** Path of one name in it, for the next file operation and no later one. The name was checked before. @throws FileFault `moved`. */
   at(name: Buffer): Buffer {
     // The number of a closed descriptor may be that of another folder by now.
-    if (this.#holders === 0) throw new FileFault('moved');
+    if (this.#holders <= 0) throw new FileFault('moved');
     if (!HAS_FD_PATHS) this.#requireSame();
     return Buffer.concat([this.#path, SLASH, name]);
   }

@@ -1,6 +1,7 @@
 import { decodeJson, describeIssues, TowlineError } from '@towline/protocol';
 import { z } from 'zod';
 import { MAX_FILE_BYTES, MAX_JSON_PAYLOAD, MAX_LINK_BYTES, MAX_NAME_BYTES, MAX_SHOWN_PATH } from '../limits.ts';
+import { FARTHEST_TIME_MS } from '../tree/file-time.ts';
 
 /** Bytes as text, one character for each: names are bytes, and JSON has none. */
 const bytesText = (max: number) =>
@@ -14,7 +15,7 @@ const number = z.int().min(0).max(0xffff_ffff);
 const size = z.int().min(0).max(MAX_FILE_BYTES);
 const bits = z.int().min(0).max(0o7777);
 /** Unix time, milliseconds, with a fraction. The bound is what a Date holds. */
-const time = z.number().min(-8.64e15).max(8.64e15);
+const time = z.number().min(-FARTHEST_TIME_MS).max(FARTHEST_TIME_MS);
 /** Name of a system error, or a word of ours; what it means is said by whoever shows it. */
 const code = z.string().regex(/^[A-Za-z0-9_]{1,40}$/, 'expected a code');
 
