@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -9,12 +11,13 @@ import {
   rmSync,
   statfsSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { partialName, partialStem } from '../src/tree/names.ts';
-import { Frame } from '../src/wire/frames.ts';
+import { encodeBegin, encodeNumber, Frame } from '../src/wire/frames.ts';
 import { copyHere } from './copy-here.ts';
 import { makePlaces, startHelper } from './peer.ts';
 import { syncHere } from './sync-here.ts';
@@ -46,6 +49,31 @@ describe('what must not be lost', () => {
       expect(readdirSync(inside)).toEqual(['.towline-part-song', '.towline-part-studio']);
       expect(readFileSync(join(inside, '.towline-part-studio/mine'), 'utf8')).toBe('mine');
     }
+  });
+
+  it('is a file that came under another name of its own, as where upper case is lower case', async () => {
+    const { inside } = makePlaces();
+    writeFileSync(join(inside, 'README'), 'x');
+    writeFileSync(join(inside, 'extra'), 'x');
+    utimesSync(join(inside, 'README'), 1_000_000_000, 1_000_000_000);
+    const rules = { exclude: [], delete: true, dry_run: false, checksum: false };
+    const { peer, end } = startHelper({ operation: 'sync_write', path: inside, ...rules });
+    const about = { mode: 0o644, mtime: 1_000_000_000_000 };
+    peer.writer.sendJson(Frame.entry, { id: 1, parent: 0, name: '', kind: 'folder', ...about });
+    peer.writer.sendJson(Frame.entry, { id: 2, parent: 1, name: 'a', kind: 'link', target: 'x', mtime: about.mtime });
+    await peer.hear(Frame.settled);
+    // The folder has been listed: what it answers for now and did not list is such a name.
+    linkSync(join(inside, 'README'), join(inside, 'readme'));
+    peer.writer.sendJson(Frame.entry, { id: 3, parent: 1, name: 'readme', kind: 'file', size: 1, sparse: false, ...about });
+    await peer.hear(Frame.want);
+    peer.writer.send(Frame.begin, encodeBegin(3, 1));
+    peer.writer.send(Frame.end, Buffer.concat([encodeNumber(3), createHash('sha256').update('x').digest()]));
+    peer.writer.send(Frame.leave, encodeNumber(1));
+    peer.writer.send(Frame.listed);
+    await peer.hear(Frame.done);
+    await peer.writer.end();
+    await end;
+    expect(readdirSync(inside).sort()).toEqual(['README', 'a', 'readme']);
   });
 
   it('is a folder that a file replaces, when the connection is cut before all of the file has come', async () => {

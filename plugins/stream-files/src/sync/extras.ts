@@ -13,6 +13,8 @@ interface ExtrasOfFolder {
   readonly mode: number;
   readonly mtime: number;
   readonly names: readonly Buffer[];
+  /** Names that were announced and may be those of files in `names`. */
+  readonly aliases: readonly Buffer[];
 }
 
 /** Remembers what the sender lacks until everything else is done: a bounded amount. */
@@ -36,7 +38,7 @@ export class Extras {
     }
     this.#bytes += bytes;
     const { mode, mtime } = folder.entry;
-    this.#folders.push({ way: wayOf(folder), path: folder.path, mode, mtime, names: folder.extras });
+    this.#folders.push({ way: wayOf(folder), path: folder.path, mode, mtime, names: folder.extras, aliases: folder.aliases });
   }
 
   /** Removes everything, in folders as they were left. What cannot be removed is told. */
@@ -52,7 +54,7 @@ export class Extras {
   }
 }
 
-async function removeFrom(folder: Folder, { names, way, path, mode, mtime }: ExtrasOfFolder, rules: RemovalRules): Promise<void> {
+async function removeFrom(folder: Folder, { names, aliases, way, path, mode, mtime }: ExtrasOfFolder, rules: RemovalRules): Promise<void> {
   let hasRemoved = false;
   const onRemoved: RemovalRules['onRemoved'] = (removal) => {
     hasRemoved ||= removal.code === undefined;
@@ -60,11 +62,20 @@ async function removeFrom(folder: Folder, { names, way, path, mode, mtime }: Ext
   };
   const isRoot = way.length === 0;
   if (!isRoot && !rules.dryRun) await makeWritable(folder);
-  for (const name of names) await removeEntry({ folder, name, path: joinPath(path, name) }, { ...rules, onRemoved });
+  const kept = new Set(aliases.map((name) => identityOf(folder, name)));
+  for (const name of names)
+    if (kept.size === 0 || !kept.has(identityOf(folder, name)))
+      await removeEntry({ folder, name, path: joinPath(path, name) }, { ...rules, onRemoved });
   if (rules.dryRun) return;
   // The folder that the user named stays as it is.
   if (!isRoot) await folder.finish({ mode, mtime });
   else if (hasRemoved) await folder.sync();
+}
+
+/** Which file a name leads to; the same for several names of one. */
+function identityOf(folder: Folder, name: Buffer): string {
+  const stats = folder.look(name);
+  return stats === null ? '' : `${stats.dev}:${stats.ino}`;
 }
 
 function wayOf(folder: SyncFolder): readonly Buffer[] {

@@ -1,7 +1,10 @@
 import type { PartialsOfFolder } from '../receive/partials-of-folder.ts';
 import type { Folder } from '../tree/folder.ts';
-import { isPartialName, isSyncPartialName, joinPath } from '../tree/names.ts';
+import { checkName, isPartialName, isSyncPartialName, joinPath } from '../tree/names.ts';
 import type { FolderEntry } from '../wire/schemas.ts';
+
+/** Aliases of one folder that are remembered. Beyond it nothing in the folder is removed in this run. */
+const MAX_ALIASES = 1_000;
 
 /** What stands where a folder is announced. */
 export interface FoundFolder {
@@ -27,6 +30,8 @@ export class SyncFolder {
   readonly complete: Promise<void>;
   /** Names that are there and were not announced. */
   readonly extras: Buffer[] = [];
+  /** Names that are not in the listing and lead to something all the same: where upper case is lower case, one file has several names. */
+  readonly aliases: Buffer[] = [];
   /** Partial files that earlier runs have left. */
   readonly partials: Buffer[] = [];
   found: FoundFolder | null = null;
@@ -54,6 +59,12 @@ export class SyncFolder {
 
   /** A name is announced, or known to be at the sender. Answers whether something of that name was there. */
   meet(name: Buffer): boolean {
+    const isPresent = this.#pass(name);
+    if (!isPresent && this.aliases.length <= MAX_ALIASES && this.#leadsSomewhere(name)) this.aliases.push(name);
+    return isPresent;
+  }
+
+  #pass(name: Buffer): boolean {
     const names = this.found?.names ?? [];
     this.#last = name;
     for (; this.#at < names.length; this.#at += 1) {
@@ -66,6 +77,17 @@ export class SyncFolder {
       this.#passOver(names[this.#at]!);
     }
     return false;
+  }
+
+  #leadsSomewhere(name: Buffer): boolean {
+    if (this.found === null || this.found.isNew) return false;
+    try {
+      checkName(name);
+      return this.found.folder?.look(name) != null;
+    } catch {
+      // What is wrong with it is told by whoever receives it.
+      return false;
+    }
   }
 
   /** An entry in it is not settled yet. */
@@ -84,6 +106,7 @@ export class SyncFolder {
   leave(): void {
     for (const name of this.found?.names.slice(this.#at) ?? []) this.#passOver(name);
     if (this.found !== null) this.found = { ...this.found, names: [] };
+    if (this.aliases.length > MAX_ALIASES) this.extras.length = 0;
     this.#isLeft = true;
     this.#check();
   }
