@@ -16,10 +16,12 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { receiveFiles } from '../src/receive/receive-files.ts';
+import { openTarget } from '../src/receive/target.ts';
 import { partialName, partialStem } from '../src/tree/names.ts';
-import { encodeBegin, encodeNumber, Frame } from '../src/wire/frames.ts';
+import { encodeBegin, encodeLength, encodeNumber, Frame } from '../src/wire/frames.ts';
 import { copyHere } from './copy-here.ts';
-import { makePlaces, startHelper } from './peer.ts';
+import { connectPair, makePlaces, RawPeer, startHelper } from './peer.ts';
 import { syncHere } from './sync-here.ts';
 
 /** Magic number of a file system that keeps any time: statfs(2). */
@@ -119,5 +121,27 @@ describe('what one file in a tree cannot spoil', () => {
     } finally {
       rmSync(source, { recursive: true });
     }
+  });
+
+  it('is the end of a copy that was given up, by a hole of a petabyte', async () => {
+    const { inside } = makePlaces();
+    const [near, far] = await connectPair();
+    const peer = new RawPeer(far, far);
+    const target = await openTarget(join(inside, 'f'), false);
+    let hasBegun = () => {};
+    const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+    const received = receiveFiles({ input: near, output: near, target, observer: { onBytes: () => hasBegun() } }).then(
+      () => 'done',
+      () => 'failed',
+    );
+    const size = 2 ** 50;
+    const about = { mode: 0o644, mtime: 0, sparse: true };
+    peer.writer.sendJson(Frame.entry, { id: 1, parent: 0, name: 'f', kind: 'file', size, ...about });
+    await peer.hear(Frame.want);
+    peer.writer.send(Frame.begin, encodeBegin(1, 0));
+    peer.writer.send(Frame.hole, encodeLength(size));
+    await begun;
+    near.destroy();
+    expect(await received).toBe('failed');
   });
 });

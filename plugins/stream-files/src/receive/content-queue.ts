@@ -76,7 +76,7 @@ export class ContentQueue {
   /** A run of zeros in the file that was begun. @throws TowlineError `protocol_error`. */
   async hole(payload: Buffer): Promise<void> {
     const length = decodeLength(payload, 0);
-    await this.#begun().file.skip(length);
+    await this.#begun().file.skip(length, () => this.#writer.isBroken);
     this.#observer.onBytes?.(length, 'moved');
   }
 

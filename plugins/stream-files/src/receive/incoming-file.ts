@@ -121,8 +121,11 @@ export class IncomingFile {
     return this.isSmall || this.#gatheredBytes < WRITE_BYTES ? undefined : this.#flush();
   }
 
-  /** Takes a hole in: nothing is written there. @throws TowlineError `protocol_error` for more than the file has. */
-  async skip(length: number): Promise<void> {
+  /**
+   * Takes a hole in: nothing is written there. Ends early when `isOver` says so: a long one takes hours to be hashed.
+   * @throws TowlineError `protocol_error` for more than the file has.
+   */
+  async skip(length: number, isOver: () => boolean): Promise<void> {
     if (this.isSmall && length <= ZEROS.length) return this.write(ZEROS.subarray(0, length));
     await this.#flush();
     this.#advance(length);
@@ -130,6 +133,7 @@ export class IncomingFile {
       this.#hash.update(length - done >= ZEROS.length ? ZEROS : ZEROS.subarray(0, length - done));
       // Whoever announces an endless hole does not stop anything else.
       if (done % (64 * ZEROS.length) === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (isOver()) return this.#fail(new FileFault('interrupted'));
     }
   }
 

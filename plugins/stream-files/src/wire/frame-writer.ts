@@ -20,6 +20,11 @@ export class FrameWriter {
     for (const event of ['drain', 'close', 'error']) stream.on(event, () => this.#wake());
   }
 
+  /** Whether nothing reaches the peer any more. */
+  get isBroken(): boolean {
+    return this.#stream.destroyed;
+  }
+
   /** Sends a frame whose payload is JSON. */
   sendJson(type: number, value: unknown): void {
     this.send(type, encodeJson(value));
