@@ -76,6 +76,18 @@ it('a device that answers with a tree where a file was asked for fills a folder 
   expect(readdirSync(inside).sort()).toEqual(['mine', 'wanted']);
 });
 
+it('a device that answers with a link where a file was asked for has none made', async () => {
+  const { inside } = makePlaces();
+  const { code, stderr } = await copyFrom(['pi:/var/wanted', inside], async (peer) => {
+    peer.writer.sendJson(Frame.entry, { id: 1, parent: 0, name: 'wanted', kind: 'link', mtime: 0, target: '/root/.ssh/id_ed25519' });
+    peer.writer.send(Frame.listed);
+    await peer.hear(Frame.done);
+  });
+  expect(code).toBe(1);
+  expect(stderr).toContain('a link came where a file or folder was asked for');
+  expect(readdirSync(inside)).toEqual([]);
+});
+
 it('a device that puts escape sequences into names and reasons has none of them printed', async () => {
   const { inside } = makePlaces();
   const { code, stderr } = await copyFrom(['pi:wanted', inside], async (peer) => {

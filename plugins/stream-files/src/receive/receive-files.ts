@@ -112,7 +112,8 @@ class FileReceiver {
     if (isRoot) this.#parts.observer.onRoot?.(entry.name);
     // A nameless root is the target itself.
     const isSelf = isRoot && entry.kind === 'folder' && entry.name.length === 0;
-    const fault = isSelf ? null : parent.faultOf(entry.name);
+    // A sender follows what was named: a link in its place leads where the sender likes, and whoever uses the copy follows it.
+    const fault = isSelf ? null : isRoot && entry.kind === 'link' ? 'root_link' : parent.faultOf(entry.name);
     this.#last = entry.id;
     this.#open += 1;
     parent.begin();

@@ -46,6 +46,7 @@ const TEXTS: Readonly<Record<string, string>> = Object.freeze({
   taken_over: 'another copy of the same file took over',
   bad_name: 'its name is not one of a file; refused',
   duplicate: 'named twice; the second one is refused',
+  root_link: 'a link came where a file or folder was asked for; refused',
   too_deep: 'too many folders inside each other',
   too_large: 'the file is too large',
   not_a_folder: 'there is something else than a folder of that name',

@@ -100,9 +100,15 @@ export class Folder {
   /** Gives it the mode and time that it is to have, and makes what was put into it durable. @throws system errors. */
   async finish({ mode, mtime }: { readonly mode: number; readonly mtime: number }): Promise<void> {
     const path = this.at(DOT);
-    await chmod(path, mode & 0o777);
-    await utimes(path, timeOf(mtime), timeOf(mtime));
-    await this.sync();
+    // Held until then: the number in the path must not become that of another folder.
+    this.retain();
+    try {
+      await chmod(path, mode & 0o777);
+      await utimes(path, timeOf(mtime), timeOf(mtime));
+      await this.sync();
+    } finally {
+      this.release();
+    }
   }
 
   /** Makes what was put into it durable. A folder that may not be read cannot be, and some file systems do without. */
