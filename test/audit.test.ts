@@ -107,7 +107,7 @@ describe('an opening that is refused', () => {
     ['for a stranger, as if there were no such device', 'stranger', 'pi', {}, 'not_found', false],
     ['for who may only look', 'viewer', 'pi', {}, 'forbidden', true],
     ['for a device that nobody has', 'owner', 'nothing', {}, 'not_found', false],
-    ['for a stream that the relay does not offer', 'owner', 'pi', { protocol: '/files/1' }, 'stream_not_offered', false],
+    ['for a stream that the relay does not offer', 'owner', 'pi', { protocol: '/telnet/1' }, 'stream_not_offered', false],
     ['for a request that is not valid', 'owner', 'pi', { body: { argv: [] } }, 'invalid_request', true],
   ] as const)('is in the trail: %s', async (_what, name, target, opening, code, known) => {
     await using client = await linkClient(audited.relay, audited.keys[name].key);
