@@ -1,6 +1,6 @@
 import type { DeviceContext, DeviceHandler, PreparedSession } from '@towline/contract';
 import { connectTcp, connectUnix } from './device/connect.ts';
-import { allowedAddresses, createResolveHost, type ResolveHost } from './device/resolve-host.ts';
+import { allowedAddresses, createResolveHost, notAllowed, type ResolveHost } from './device/resolve-host.ts';
 import { connectionSession } from './device/serve-tcp.ts';
 import { flowSession } from './device/serve-udp.ts';
 import { allowedSocket } from './device/unix-path.ts';
@@ -48,7 +48,9 @@ async function check(ranges: readonly TargetRange[], { list, resolve }: Parts, {
     else {
       const first = readTarget(range) as NetworkTarget;
       const found = await resolve(first.host, signal);
-      for (let port = range.port; port <= range.last_port; port += 1) allowedAddresses({ ...first, port }, found, list);
+      const judges = found.map((address) => list.judgeAddress(first, address));
+      for (let port = range.port; port <= range.last_port; port += 1)
+        if (!judges.some((allows) => allows(port))) throw notAllowed({ ...first, port });
     }
   }
   return { answer: {}, run: async () => ({ reason: 'ended' }) };

@@ -6,6 +6,8 @@ export const LOOK_UP_MS = 6_000;
 export const MAX_LOOK_UPS = 3;
 /** Time for look-up and connection together, milliseconds: below the ten seconds that a device has to prepare a session. */
 export const REACH_MS = 9_000;
+/** Addresses of one name that are judged; whoever answers for a name may give it thousands. */
+export const MAX_FOUND = 32;
 /** Addresses of one name that are tried. */
 export const MAX_ADDRESSES = 4;
 /** How long a target may be silent before the system asks whether it is still there, milliseconds. */
@@ -18,6 +20,8 @@ export const FLUSH_MS = 10_000;
 export const MAX_DATAGRAM = 65_507;
 /** Datagrams of one flow that wait for the other end, bytes; what comes beyond that is dropped, as networks do. */
 export const MAX_FLOW_WAITING = 262_144;
+/** Datagrams of one flow that wait for the other end: one of no bytes takes memory, too. */
+export const MAX_FLOW_QUEUED = 2_048;
 /** Silence after which the device gives a flow up whose client does not, milliseconds: longer than any client of ours waits. */
 export const DEVICE_FLOW_IDLE_MS = 330_000;
 

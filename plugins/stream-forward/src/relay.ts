@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { FORWARD_PROTOCOL, type ForwardBody, forwardBodySchema, type TargetRange } from './messages.ts';
 import { type AllowList, createAllowList } from './target/allow-list.ts';
 import { parseAllowPattern } from './target/allow-pattern.ts';
-import { readTarget, type Target, type TargetMessage, targetMessage, targetText } from './target/target.ts';
+import { formatHost } from './target/host.ts';
+import { type NetworkTarget, readTarget, type Target, type TargetMessage, targetMessage, targetText } from './target/target.ts';
 
 /** What a relay allows that was not told: everything that a wildcard can mean. The device has the last word, and allows itself alone. */
 const DEFAULT_ALLOW: readonly string[] = Object.freeze(['*:*', 'unix:*']);
@@ -56,8 +57,11 @@ function judge(body: ForwardBody, list: AllowList): ForwardBody & JsonObject {
   const check = body.check.map((range) => {
     if (range.kind === 'unix') return targetMessage(requireAllowed(range, list)) as typeof range;
     const { last_port: last, ...first } = range;
-    for (let port = range.port; port <= last; port += 1) requireAllowed({ ...first, port }, list);
-    return { ...range, host: (targetMessage(readTarget(first)) as typeof first).host };
+    // Read and judged once: a range may have thousands of ports, and everybody waits for the relay meanwhile.
+    const target = readTarget(first) as NetworkTarget;
+    const allows = list.judgeWritten(target);
+    for (let port = range.port; port <= last; port += 1) if (!allows(port)) throw notAllowed({ ...target, port });
+    return { ...range, host: formatHost(target.host) };
   });
   return { check };
 }
@@ -65,8 +69,12 @@ function judge(body: ForwardBody, list: AllowList): ForwardBody & JsonObject {
 function requireAllowed(message: TargetMessage, list: AllowList): Target {
   const target = readTarget(message);
   if (list.allowsWritten(target)) return target;
+  throw notAllowed(target);
+}
+
+function notAllowed(target: Target): TowlineError {
   const text = targetText(targetMessage(target));
-  throw new TowlineError('target_not_allowed', `This relay does not allow forwards to ${text}.`, {
+  return new TowlineError('target_not_allowed', `This relay does not allow forwards to ${text}.`, {
     hint: `Its operator can list “${target.kind === 'unix' ? 'unix:' : ''}${text}” under \`allow\` of the stream \`forward\` in the config of the relay.`,
   });
 }

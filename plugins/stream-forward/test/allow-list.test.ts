@@ -203,6 +203,10 @@ describe('a relay, which knows a target only as it is written,', () => {
     [false, '*:*', 'fe80::1'],
     [false, '*:*', 'fe80::1%eth0'],
     [false, '*:*', 'fd00:ec2::254'],
+    [false, '*:*', 'fd00:ec2::23'],
+    [false, '[fd00::]/8:*', 'fd00:ec2::23'],
+    [true, '[fd00:ec2::254]:*', 'fd00:ec2::254'],
+    [false, '*:*', '64:ff9b:1::a9fe:a9fe'],
     [false, '*:*', 'fd20:ce::254'],
     [false, '*:*', '100.100.100.200'],
     [false, '*:*', '168.63.129.16'],
@@ -281,5 +285,36 @@ describe('a device, which knows the address,', () => {
     expect(await allows('unix:/run/*', '/root/secret.sock')).toBe(false);
     expect(await allows('unix:/gone/*', '/run/docker.sock')).toBe(false);
     expect(await allows('*:*', '/run/docker.sock')).toBe(false);
+  });
+});
+
+describe('many ports of one host', () => {
+  const list = createAllowList(['10.0.0.0/8:80-90', 'db.internal:5432,6000-6010/tcp', '*.internal:7000/udp', 'localhost:22', '*:9000']);
+  const ports = Array.from({ length: 10_000 }, (_, at) => at + 1);
+
+  it.each(['10.0.0.7', 'db.internal', 'x.internal', 'localhost', '169.254.169.254', 'nobody.example'])(
+    'are judged as each by itself: %s',
+    (host) => {
+      for (const kind of ['tcp', 'udp'] as const) {
+        const [asked, address] = [target(host, 1, kind), parseAddress('10.0.0.7')!];
+        const [byName, byAddress] = [list.judgeWritten(asked), list.judgeAddress(asked, address)];
+        expect(ports.filter(byName)).toEqual(ports.filter((port) => list.allowsWritten({ ...asked, port })));
+        expect(ports.filter(byAddress)).toEqual(ports.filter((port) => list.allowsAddress({ ...asked, port }, address)));
+      }
+    },
+  );
+
+  it('cost one look at the host, whatever the number of ports: a question about thousands holds up nobody', () => {
+    let looks = 0;
+    const counted: NetworkTarget = {
+      kind: 'tcp',
+      port: 1,
+      get host() {
+        looks += 1;
+        return hostOf('db.internal');
+      },
+    };
+    expect(ports.filter(list.judgeWritten(counted))).toContain(6_010);
+    expect(looks).toBe(1);
   });
 });

@@ -1,10 +1,11 @@
 import { lookup } from 'node:dns/promises';
 import { TowlineError } from '@towline/protocol';
-import { LOOK_UP_MS, MAX_ADDRESSES, MAX_LOOK_UPS } from '../limits.ts';
+import { LOOK_UP_MS, MAX_ADDRESSES, MAX_FOUND, MAX_LOOK_UPS } from '../limits.ts';
 import { type Address, parseAddress } from '../target/address.ts';
 import type { AllowList } from '../target/allow-list.ts';
 import type { Host } from '../target/host.ts';
 import { type NetworkTarget, targetMessage, targetText } from '../target/target.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 /** What localhost is, whatever the resolver of the device says (RFC 6761, section 6.3). */
 const LOCAL_ADDRESSES: readonly Address[] = Object.freeze(['127.0.0.1', '::1'].map((text) => parseAddress(text)!));
@@ -17,7 +18,7 @@ export function createResolveHost(): ResolveHost {
   const turns = createTurns(MAX_LOOK_UPS);
   return async (host, signal) => {
     if (host.kind === 'address') return [host.address];
-    return host.name === 'localhost' ? LOCAL_ADDRESSES : await turns(() => lookUp(host.name, signal), signal);
+    return host.name === 'localhost' ? LOCAL_ADDRESSES : await lookUp(host.name, turns, signal);
   };
 }
 
@@ -37,49 +38,17 @@ export function notAllowed(target: Parameters<typeof targetMessage>[0]): Towline
   });
 }
 
-async function lookUp(name: string, signal: AbortSignal): Promise<Address[]> {
+async function lookUp(name: string, turns: Turns, signal: AbortSignal): Promise<Address[]> {
+  const late = AbortSignal.any([signal, AbortSignal.timeout(LOOK_UP_MS)]);
   try {
-    const found = await within(lookup(name, { all: true, order: 'verbatim' }), signal);
-    return found.map(({ address }) => parseAddress(address)).filter((address) => address !== null);
+    const found = await turns(() => lookup(name, { all: true, order: 'verbatim' }), late);
+    const addresses = found.slice(0, MAX_FOUND).map(({ address }) => parseAddress(address));
+    return addresses.filter((address) => address !== null);
   } catch (error) {
-    if (error instanceof TowlineError) throw error;
+    if (late.aborted) throw new TowlineError('target_timeout', 'The name of the target could not be looked up in time.');
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EAI_AGAIN')
       throw new TowlineError('target_not_found', `The device cannot look up ${name}: its resolver does not answer.`);
     throw new TowlineError('target_not_found', `The device knows no host of the name ${name}.`);
   }
-}
-
-/** A look-up cannot be taken back; it goes on by itself, and its place is kept until it is over. */
-async function within<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const late = AbortSignal.any([signal, AbortSignal.timeout(LOOK_UP_MS)]);
-  return await Promise.race([
-    work,
-    new Promise<never>((_resolve, reject) => {
-      const giveUp = () => reject(new TowlineError('target_timeout', 'The name of the target could not be looked up in time.'));
-      if (late.aborted) giveUp();
-      else late.addEventListener('abort', giveUp, { once: true });
-    }),
-  ]);
-}
-
-/** Lets so many works run at a time; who waits leaves when the signal aborts. */
-function createTurns(places: number) {
-  const waiting: (() => void)[] = [];
-  let free = places;
-  const release = () => {
-    const next = waiting.shift();
-    if (next === undefined) free += 1;
-    else next();
-  };
-  return async <Value>(work: () => Promise<Value>, signal: AbortSignal): Promise<Value> => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      signal.throwIfAborted();
-      return await work();
-    } finally {
-      release();
-    }
-  };
 }

@@ -12,14 +12,21 @@ export interface AllowList {
    * by a network; localhost also by entries for 127.0.0.1 or ::1.
    */
   allowsWritten(target: Target): boolean;
+  /** The same for many ports of one host, which is judged once: each port costs next to nothing. */
+  judgeWritten(target: NetworkTarget): PortJudge;
   /**
    * Judges an address that the host of a target was found to have. An entry with a name allows what the name leads to, but
    * no loopback or guarded address: whoever answers for a name must not choose those.
    */
   allowsAddress(target: NetworkTarget, address: Address): boolean;
+  /** The same for many ports at one address, which is judged once. */
+  judgeAddress(target: NetworkTarget, address: Address): PortJudge;
   /** Judges a socket by its real path, against what each listed path really is. */
   allowsRealPath(path: string, realPathOf: (listed: string) => Promise<string | null>): Promise<boolean>;
 }
+
+/** Whether a port is allowed. */
+export type PortJudge = (port: number) => boolean;
 
 type NetworkPattern = Extract<AllowPattern, { kind: 'network' }>;
 type UnixPattern = Extract<AllowPattern, { kind: 'unix' }>;
@@ -33,18 +40,18 @@ export function createAllowList(entries: readonly string[]): AllowList {
   const patterns = entries.map(readPattern);
   const nets = patterns.filter((pattern) => pattern.kind === 'network');
   const sockets = patterns.filter((pattern) => pattern.kind === 'unix');
-  const fitting = (target: NetworkTarget) => nets.filter((pattern) => fitsPort(pattern, target));
+  const judgeWritten = ({ kind, host }: NetworkTarget) =>
+    judgePorts(nets, kind, (pattern) => (host.kind === 'address' ? meansAddress(pattern, host.address) : meansName(pattern, host.name)));
+  const judgeAddress = ({ kind, host }: NetworkTarget, address: Address) =>
+    judgePorts(nets, kind, (pattern) => !isUnspecified(address) && (meansAddress(pattern, address) || leadsTo(pattern, host, address)));
   return {
     allowsWritten: (target) => {
       if (target.kind === 'unix') return sockets.some((pattern) => meansPath(pattern, target.path, pattern.path));
-      const { host } = target;
-      return fitting(target).some((pattern) =>
-        host.kind === 'address' ? meansAddress(pattern, host.address) : meansName(pattern, host.name),
-      );
+      return judgeWritten(target)(target.port);
     },
-    allowsAddress: (target, address) =>
-      !isUnspecified(address) &&
-      fitting(target).some((pattern) => meansAddress(pattern, address) || leadsTo(pattern, target.host, address)),
+    judgeWritten,
+    allowsAddress: (target, address) => judgeAddress(target, address)(target.port),
+    judgeAddress,
     allowsRealPath: async (path, realPathOf) => {
       for (const pattern of sockets) {
         const listed = pattern.match === 'any' ? pattern.path : await realPathOf(pattern.path);
@@ -61,8 +68,13 @@ function readPattern(entry: string): AllowPattern {
   return pattern;
 }
 
-function fitsPort({ ports, protocols }: NetworkPattern, { kind, port }: NetworkTarget): boolean {
-  return protocols.includes(kind) && ports.some(([first, last]) => port >= first && port <= last);
+function judgePorts(
+  patterns: readonly NetworkPattern[],
+  kind: NetworkTarget['kind'],
+  means: (pattern: NetworkPattern) => boolean,
+): PortJudge {
+  const ranges = patterns.filter((pattern) => pattern.protocols.includes(kind) && means(pattern)).flatMap(({ ports }) => ports);
+  return (port) => ranges.some(([first, last]) => port >= first && port <= last);
 }
 
 function meansAddress({ host }: NetworkPattern, address: Address): boolean {

@@ -11,8 +11,8 @@ const GUARDED: readonly Network[] = Object.freeze([
   // Link-local, RFC 3927; the metadata service of most clouds is 169.254.169.254.
   network('169.254.0.0/16'),
   LINK_LOCAL_V6,
-  // Metadata over IPv6: AWS, Google.
-  network('fd00:ec2::254'),
+  // Metadata over IPv6: AWS, which also hands out credentials at other addresses of this network; Google.
+  network('fd00:ec2::/32'),
   network('fd20:ce::254'),
   // Metadata elsewhere: Alibaba, Oracle, and the wire server of Azure.
   network('100.100.100.200'),
@@ -26,8 +26,9 @@ const GUARDED: readonly Network[] = Object.freeze([
 
 /** IPv6 networks whose addresses stand for an IPv4 address, and where in them it lies, in bits from the right. */
 const EMBEDDING: readonly (readonly [Network, bigint])[] = Object.freeze([
-  // NAT64, RFC 6052; 6to4, RFC 3056; stateless translation, RFC 6145; IPv4-compatible, RFC 4291.
+  // NAT64, RFC 6052 and RFC 8215; 6to4, RFC 3056; stateless translation, RFC 6145; IPv4-compatible, RFC 4291.
   [network('64:ff9b::/96'), 0n],
+  [network('64:ff9b:1::/48'), 0n],
   [network('2002::/16'), 80n],
   [network('::ffff:0:0:0/96'), 0n],
   [network('::/96'), 0n],
