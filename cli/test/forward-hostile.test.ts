@@ -53,9 +53,9 @@ describe('a device or relay that means harm to whoever forwards', () => {
       .map((line) => JSON.parse(line) as Record<string, unknown>)
       .filter(({ event }) => event === name);
   /** Starts a forward; answers its local port. */
-  async function start(target: string): Promise<number> {
+  async function start(target: string, ...options: string[]): Promise<number> {
     said = '';
-    program = user.start(['--json', 'pi', 'forward', target], { env: { TOWLINE_RELAY: peer.url, TOWLINE_API_KEY: USER_KEY } });
+    program = user.start(['--json', 'pi', 'forward', ...options, target], { env: { TOWLINE_RELAY: peer.url, TOWLINE_API_KEY: USER_KEY } });
     for (const stream of [program.stdout, program.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text));
     await until('the forward listens', () => events('ready').length > 0);
     return Number(/127\.0\.0\.1:(\d+)/.exec(said)![1]);
@@ -201,6 +201,29 @@ describe('a device or relay that means harm to whoever forwards', () => {
     expect(String(((await answer) as [Buffer])[0])).toBe('still here');
     bad.close();
     good.close();
+  });
+
+  it('cannot keep a flow of datagrams that was ended, nor send on it', async () => {
+    let [left, ended] = [false, false];
+    play = async (end) => {
+      end.session.signal.addEventListener('abort', () => (left = true));
+      end.session
+        .input(0)
+        .on('data', () => {})
+        .once('end', () => {
+          ended = true;
+          end.session.output(0).write(Buffer.from([0, 1, 120]));
+        });
+      await new Promise<void>(() => {});
+    };
+    const port = await start('0:53/udp', '--udp-idle', '1');
+    const local = createSocket('udp4');
+    let answers = 0;
+    local.on('message', () => (answers += 1)).send('x', port, '127.0.0.1');
+    await until('the flow is ended for its silence', () => ended);
+    await until('the device, which does not end it in turn, is cut off', () => left);
+    expect(answers).toBe(0);
+    local.close();
   });
 
   it('is not asked again by a program that ends when the relay shows it out', async () => {

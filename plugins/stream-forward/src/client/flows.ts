@@ -1,13 +1,15 @@
 import type { ClientSession } from '@towline/protocol';
 import { TowlineError, toTowlineError } from '@towline/protocol';
 import { DatagramSplitter, encodeDatagram } from '../datagrams.ts';
-import { MAX_FLOW_WAITING, MAX_FLOWS } from '../limits.ts';
+import { MAX_FLOW_QUEUED, MAX_FLOW_WAITING, MAX_FLOWS, RESULT_MS } from '../limits.ts';
 import { type TargetMessage, targetText } from '../target/target.ts';
 import type { Openings } from './openings.ts';
 import type { Report, Reported } from './report.ts';
 
 /** Datagrams that wait while their flow is being opened, bytes. */
 const MAX_EARLY = 65_536;
+/** What a datagram that waits takes besides its bytes, bytes: one of no bytes is not free. */
+const EACH_EARLY = 256;
 /** How often idle flows are looked for, in a part of the idle time. */
 const SWEEPS = 4;
 
@@ -92,6 +94,7 @@ class Flow {
   readonly #over = new AbortController();
   #early: Uint8Array[] = [];
   #earlyBytes = 0;
+  #queued = 0;
   #session: ClientSession | null = null;
 
   constructor(route: FlowRoute, host: FlowHost) {
@@ -112,26 +115,34 @@ class Flow {
   send(datagram: Uint8Array): void {
     const { statistics } = this.#route.forward;
     const output = this.#session?.output(0);
-    const isFull = output === undefined ? this.#earlyBytes + datagram.length > MAX_EARLY : output.writableLength > MAX_FLOW_WAITING;
+    const isFull =
+      output === undefined
+        ? this.#earlyBytes + EACH_EARLY + datagram.length > MAX_EARLY
+        : output.writableLength > MAX_FLOW_WAITING || this.#queued > MAX_FLOW_QUEUED;
     if (isFull) {
       statistics.dropped += 1;
       return;
     }
     if (output === undefined) {
       this.#early.push(datagram);
-      this.#earlyBytes += datagram.length;
+      this.#earlyBytes += EACH_EARLY + datagram.length;
     } else if (output.writable) {
       statistics.bytesToDevice += datagram.length;
-      output.write(encodeDatagram(datagram));
+      this.#queued += 1;
+      output.write(encodeDatagram(datagram), () => {
+        this.#queued -= 1;
+      });
     }
   }
 
   /** Ends it in good order, or at once. */
   end(atOnce: boolean): void {
+    const isFirst = !this.#over.signal.aborted;
     this.#over.abort(new TowlineError('cancelled'));
     this.#early = [];
-    if (atOnce) this.#session?.cancel();
-    else this.#session?.output(0).end();
+    const session = this.#session;
+    if (atOnce) session?.cancel();
+    else if (isFirst && session !== null && !session.signal.aborted) endInTime(session);
   }
 
   #begin(session: ClientSession): void {
@@ -139,6 +150,8 @@ class Flow {
     this.#session = session;
     for (const datagram of this.#early.splice(0)) this.send(datagram);
     const splitter = new DatagramSplitter((datagram) => {
+      // What comes behind the end is for nobody: the port here may be another program's by now.
+      if (this.#over.signal.aborted) return;
       this.#route.forward.statistics.bytesFromDevice += datagram.length;
       this.#host.onAnswer();
       this.#route.answer(datagram);
@@ -165,4 +178,12 @@ class Flow {
     }
     this.#host.onOver();
   }
+}
+
+/** Ends a session in good order; a device that does not do its part must not keep it. */
+function endInTime(session: ClientSession): void {
+  const timer = setTimeout(() => session.cancel(), RESULT_MS);
+  const settled = () => clearTimeout(timer);
+  session.result.then(settled, settled);
+  session.output(0).end();
 }

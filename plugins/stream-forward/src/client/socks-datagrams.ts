@@ -20,6 +20,8 @@ export interface AssociationParts {
  * address, and from the port that it named, else the first that it uses. Fragments are dropped. Never rejects.
  */
 export async function serveAssociation(control: Socket, named: SocksTarget, { flows, reported, id }: AssociationParts): Promise<void> {
+  // From the beginning: a program may be gone before its association stands.
+  const left = leaving(control);
   const v6 = control.localAddress === '::1';
   const socket = createSocket(v6 ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
   socket.on('error', () => {});
@@ -45,8 +47,17 @@ export async function serveAssociation(control: Socket, named: SocksTarget, { fl
   });
   control.write(socksReply(0, { v6, port: socket.address().port }));
   control.resume();
-  await new Promise((resolve) => control.once('close', resolve).once('end', () => control.end()));
+  await left;
   closed = true;
   socket.close();
   flows.end(`${id} `);
+}
+
+/** Resolves when the program has left; one that says no more has. */
+function leaving(control: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    control.once('close', () => resolve()).once('end', () => control.end());
+    if (control.readableEnded) control.end();
+    if (control.closed) resolve();
+  });
 }

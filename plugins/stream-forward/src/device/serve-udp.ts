@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { PreparedSession } from '@towline/contract';
 import type { DeviceSession, SessionResult } from '@towline/protocol';
 import { DatagramSplitter, encodeDatagram } from '../datagrams.ts';
-import { DEVICE_FLOW_IDLE_MS, MAX_FLOW_WAITING } from '../limits.ts';
+import { DEVICE_FLOW_IDLE_MS, MAX_FLOW_QUEUED, MAX_FLOW_WAITING } from '../limits.ts';
 import { type Address, formatAddress } from '../target/address.ts';
 import { targetError } from './connect.ts';
 
@@ -34,15 +34,21 @@ function serve(socket: Socket, session: DeviceSession, idleMs: number): Promise<
       resolve(result);
     };
     let closed = false;
+    let queued = 0;
     const leave = () => end({ reason: 'ended' });
     const timer = setTimeout(leave, idleMs);
     const splitter = new DatagramSplitter((datagram) => {
       timer.refresh();
-      if (!closed && socket.getSendQueueSize() < MAX_FLOW_WAITING) socket.send(datagram, () => {});
+      if (closed || socket.getSendQueueSize() > MAX_FLOW_WAITING || socket.getSendQueueCount() > MAX_FLOW_QUEUED) return;
+      socket.send(datagram, () => {});
     });
     socket.on('message', (datagram) => {
       timer.refresh();
-      if (output.writableLength < MAX_FLOW_WAITING) output.write(encodeDatagram(datagram));
+      if (output.writableLength > MAX_FLOW_WAITING || queued > MAX_FLOW_QUEUED) return;
+      queued += 1;
+      output.write(encodeDatagram(datagram), () => {
+        queued -= 1;
+      });
     });
     input.on('data', (bytes: Buffer) => {
       try {
