@@ -35,7 +35,10 @@ interface Parts {
 
 async function open(target: Target, { list, resolve }: Parts, { signal }: DeviceContext): Promise<PreparedSession> {
   const patience = { signal, untilMs: performance.now() + REACH_MS };
-  if (target.kind === 'unix') return connectionSession(await connectUnix(await allowedSocket(target, list), patience));
+  if (target.kind === 'unix') {
+    await using socket = await allowedSocket(target, list);
+    return connectionSession(await connectUnix(socket.path, patience));
+  }
   const addresses = allowedAddresses(target, await resolve(target.host, signal), list);
   if (target.kind === 'udp') return await flowSession(addresses[0]!, target.port);
   return connectionSession(await connectTcp(addresses, target.port, patience));
@@ -44,7 +47,7 @@ async function open(target: Target, { list, resolve }: Parts, { signal }: Device
 /** Says whether targets are allowed, and connects to none. */
 async function check(ranges: readonly TargetRange[], { list, resolve }: Parts, { signal }: DeviceContext): Promise<PreparedSession> {
   for (const range of ranges) {
-    if (range.kind === 'unix') await allowedSocket(range, list);
+    if (range.kind === 'unix') await (await allowedSocket(range, list))[Symbol.asyncDispose]();
     else {
       const first = readTarget(range) as NetworkTarget;
       const found = await resolve(first.host, signal);
