@@ -45,6 +45,15 @@ export function resetSocket(socket: Socket): void {
   socket.destroy();
 }
 
+/**
+ * Calls back unless the end was a reset. Where bytes and a reset came together, Node tells of the bytes and of an end; reading once more
+ * tells of the reset. It comes with the next look for events, which is over by the second of two immediates.
+ */
+function afterTrueEnd(socket: Socket, ended: () => void): void {
+  (socket as { readonly _handle?: { readStart?(): unknown } | null })._handle?.readStart?.();
+  setImmediate(() => setImmediate(() => socket.errored || ended()));
+}
+
 class Carrying {
   readonly #socket: Socket;
   readonly #session: Session;
@@ -60,7 +69,7 @@ class Carrying {
       if (!output.write(chunk)) socket.pause();
     });
     output.on('drain', () => socket.resume());
-    socket.on('end', () => output.end());
+    socket.on('end', () => afterTrueEnd(socket, () => output.end()));
     input.on('data', (chunk: Buffer) => {
       if (!socket.write(chunk)) input.pause();
     });
