@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { DeviceContext, SessionNote } from '@towline/contract';
 import { printable } from '@towline/protocol';
@@ -12,6 +11,8 @@ const MAX_NOTED_FILES = 200;
 const MAX_NOTED_PATH = 400;
 /** Characters of a line that go to the log. */
 const MAX_LOGGED = 500;
+/** Longest line that is read, characters: a report holds a path, escaped. The user it runs as may have the program write anything. */
+const MAX_LINE = 65_536;
 
 /** Notes in the audit trail what a session does with files. */
 export interface FileNotes {
@@ -36,7 +37,7 @@ export function createFileNotes({ note, log }: Pick<DeviceContext, 'note' | 'log
   };
   return {
     async follow(lines) {
-      for await (const line of createInterface({ input: lines, crlfDelay: Number.POSITIVE_INFINITY })) {
+      for await (const line of boundedLines(lines)) {
         const report = reportOf(line);
         if (report === null) log.warn('the program that works on files wrote', { line: printable(line.slice(0, MAX_LOGGED)) });
         else take(report);
@@ -49,6 +50,20 @@ export function createFileNotes({ note, log }: Pick<DeviceContext, 'note' | 'log
       if (!kept) log.warn('the journal is full; files of a session are not in the audit trail', { ...rest });
     },
   };
+}
+
+/** The lines of a text; of one that is too long only the beginning. */
+export async function* boundedLines(input: Readable): AsyncGenerator<string> {
+  let rest = '';
+  for await (const text of input.setEncoding('utf8') as AsyncIterable<string>) {
+    const [first = '', ...others] = text.split('\n');
+    rest = (rest + first).slice(0, MAX_LINE);
+    for (const other of others) {
+      yield rest;
+      rest = other.slice(0, MAX_LINE);
+    }
+  }
+  if (rest !== '') yield rest;
 }
 
 function noteOf({ path, bytes, ok, code, removed }: FileReport, opened: string): SessionNote {
