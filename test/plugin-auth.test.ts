@@ -97,7 +97,7 @@ describe('an auth plugin of somebody else', () => {
       status: 500,
       code: 'internal',
     });
-    expect(relay.program.stderr).toContain('the directory of acme is down');
+    await relay.program.saw(/the directory of acme is down/, 'stderr');
     expect((await api.call('GET', '/v1/me', { key: relay.adminKey })).status).toBe(200);
   });
 

@@ -51,7 +51,9 @@ describe('the CLI half of shell on a terminal', () => {
     before += await readUntil(terminal.outputs[0]!, /rows 40; columns 120/);
     terminal.input.write('tail -n 1 -f /etc/passwd\r');
     before += await readUntil(terminal.outputs[0]!, /tail[^\n]*\r\n[^\n]*:[^\n]*\r\n/);
-    terminal.input.write('\x03exit 7\r');
+    terminal.input.write('\x03');
+    before += await readUntil(terminal.outputs[0]!, /\^C[\s\S]*[#$] /);
+    terminal.input.write('exit 7\r');
     expect(await modesAfter(terminal, before)).toMatchObject({ kept: true, code: 7 });
   });
 
