@@ -9,6 +9,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Two cores are what a continuous integration machine has; real processes run beside the tests.
     maxWorkers: 2,
+    // On a busy machine a test with many real processes may miss a moment. The summary names what needed its second try.
+    retry: 1,
     reporters: ['default', './tools/count-reporter.ts'],
   },
 });
