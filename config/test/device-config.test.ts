@@ -21,7 +21,7 @@ async function faultsOf(yaml: string, { env = {}, flags = {} }: Start = {}) {
 }
 
 describe('device.yaml', () => {
-  test('may be missing: then shell and exec are served, 64 sessions at once', async () => {
+  test('may be missing: then shells, commands, files and forwards are served, 64 sessions at once', async () => {
     const config = await loadDeviceConfig({ dir: scratch(), env: {} });
     expect(config).toMatchObject({ streams: ['shell', 'exec', 'files', 'forward'], limits: { sessions: 64, connections: 2_000 } });
     for (const key of ['file', 'relay', 'owner', 'name', 'runAs']) expect(config).not.toHaveProperty(key);

@@ -6,7 +6,7 @@ import { createFileNotes } from './device/note-files.ts';
 import { FILES_PROTOCOL, type FilesBody, filesBodySchema } from './messages.ts';
 
 /** The program, as it was built. */
-const PROGRAM = fileURLToPath(new URL('../dist/device/helper.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../dist/device/file-program.js', import.meta.url));
 /** Threads for file operations in the program: they wait for the disk more than they work. */
 const FILE_THREADS = '8';
 

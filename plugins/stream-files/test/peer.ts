@@ -10,7 +10,7 @@ import { afterEach } from 'vitest';
 import { FrameWriter } from '../src/wire/frame-writer.ts';
 import { FrameDecoder, type FrameEvent } from '../src/wire/frames.ts';
 
-const PROGRAM = fileURLToPath(new URL('../dist/device/helper.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../dist/device/file-program.js', import.meta.url));
 const closings: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closings.splice(0).reverse()) await close();

@@ -3,11 +3,11 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isTowlineError, TowlineError } from '@towline/contract';
 import { fingerprintOfKey } from '@towline/link';
+import { writeAtomically } from '../durable-file.ts';
 import { certificateNames } from './certificate-names.ts';
 import type { CertificateOptions, CertificateSet } from './certificate-set.ts';
 import { damaged, formatKeyFile, type KeyFile, readKeyFile } from './key-file.ts';
 import { hasNames, LEAF_LIFE_MS, makeAuthority, makeKey, makeLeaf } from './make-certificates.ts';
-import { writeAtomically } from './write-atomically.ts';
 
 /** A leaf is renewed so long before its end, milliseconds. */
 const RENEW_BEFORE_MS = 30 * 86_400_000;

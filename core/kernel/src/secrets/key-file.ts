@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { TowlineError } from '@towline/contract';
+import { syncFolder, writeSynced } from '../durable-file.ts';
 
 const KEY_BYTES = 32;
 /** A line of base64. */
@@ -27,7 +28,7 @@ export async function readEncryptionKey(path: string): Promise<Uint8Array | null
 export async function makeEncryptionKey(path: string): Promise<Uint8Array> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`;
   try {
-    await writeSynced(temporary, `${randomBytes(KEY_BYTES).toString('base64')}\n`);
+    await writeSynced(temporary, `${randomBytes(KEY_BYTES).toString('base64')}\n`, 0o600);
     await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
     });
@@ -56,26 +57,6 @@ async function readPrivate(path: string): Promise<string | null> {
     if (error instanceof TowlineError) throw error;
     if (codeOf(error) === 'ENOENT') return null;
     throw damaged(path, `it cannot be read (${codeOf(error)})`);
-  }
-}
-
-async function writeSynced(path: string, content: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Without it a power cut may take the name of the file away. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

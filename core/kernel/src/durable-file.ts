@@ -15,7 +15,8 @@ export async function writeAtomically(path: string, content: string, mode: numbe
   await syncFolder(dirname(path));
 }
 
-async function writeSynced(path: string, content: string, mode: number): Promise<void> {
+/** Makes a file with that content, on the disk when it resolves. @throws EEXIST where there is one. */
+export async function writeSynced(path: string, content: string, mode: number): Promise<void> {
   const file = await open(path, 'wx', mode);
   try {
     await file.writeFile(content);
@@ -25,8 +26,8 @@ async function writeSynced(path: string, content: string, mode: number): Promise
   }
 }
 
-/** Without it a power cut may undo the rename. */
-async function syncFolder(path: string): Promise<void> {
+/** Puts the names in a folder on the disk: without it a power cut may undo that a file was made or renamed. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
     await folder.sync();
