@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { TowlineError, toTowlineError } from '@towline/protocol';
+import { MuxStream } from './mux/mux-stream.ts';
 
 /** How two joined streams ended. */
 export interface JoinEnd {
@@ -47,6 +48,7 @@ export function joinStreams(one: Duplex, other: Duplex, options: JoinOptions = {
 }
 
 function carry(from: Duplex, to: Duplex): void {
+  if (from instanceof MuxStream && to instanceof MuxStream && from.leadTo(to)) return;
   from.on('data', (chunk: Buffer) => {
     if (!to.write(chunk)) from.pause();
   });

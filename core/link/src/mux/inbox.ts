@@ -2,6 +2,11 @@
 const COPY_BELOW_BYTES = 4_096;
 const FIRST_BLOCK_BYTES = 64;
 const LARGEST_BLOCK_BYTES = 16_384;
+/**
+ * Chunks that wait are handed over together up to so many bytes: TLS brings 16 KiB at most at a time, cut again where frames begin, and
+ * every chunk costs its reader more than the copy, most of all when each is written by itself to a socket.
+ */
+const JOIN_UP_TO_BYTES = 65_536;
 
 /**
  * Bytes of one stream that arrived and were not taken yet. A peer that sends a byte at a time costs memory in
@@ -25,13 +30,30 @@ export class Inbox {
     this.#chunks.push(part);
   }
 
-  /** The oldest bytes held, or null. */
+  /** The oldest bytes held, in one piece, or null. */
   shift(): Buffer | null {
-    if (this.#chunks.length === 0) this.#seal();
-    const chunk = this.#chunks.shift();
-    if (chunk === undefined) return null;
-    this.#bytes -= chunk.length;
-    return chunk;
+    const chunks = this.shiftChunks();
+    return chunks.length > 1 ? join(chunks) : (chunks[0] ?? null);
+  }
+
+  /** The oldest bytes held, as they came; none when there are none. */
+  shiftChunks(): readonly Buffer[] {
+    if (this.#bytes <= JOIN_UP_TO_BYTES || this.#chunks.length === 0) this.#seal();
+    const chunks = this.#chunks.splice(0, this.#countJoined());
+    for (const { length } of chunks) this.#bytes -= length;
+    return chunks;
+  }
+
+  /** How many of the oldest chunks are handed over together. */
+  #countJoined(): number {
+    let bytes = 0;
+    let count = 0;
+    for (const { length } of this.#chunks) {
+      bytes += length;
+      if (count > 0 && bytes > JOIN_UP_TO_BYTES) break;
+      count += 1;
+    }
+    return count;
   }
 
   clear(): void {
@@ -59,4 +81,14 @@ export class Inbox {
     this.#block = null;
     this.#blockUsed = 0;
   }
+}
+
+function join(chunks: readonly Buffer[]): Buffer {
+  const joined = Buffer.allocUnsafeSlow(chunks.reduce((bytes, { length }) => bytes + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    joined.set(chunk, at);
+    at += chunk.length;
+  }
+  return joined;
 }

@@ -16,7 +16,7 @@ import type { LinkLimits } from './link-limits.ts';
 import { Pings } from './pings.ts';
 import { SendQueue } from './send-queue.ts';
 import { type LinkRole, StreamTable } from './stream-table.ts';
-import { createYoungCollector } from './young-garbage.ts';
+import { countTraffic } from './young-garbage.ts';
 
 /** Time for the last frames to reach the peer, milliseconds. */
 const GOODBYE_MS = 250;
@@ -40,13 +40,13 @@ export class MuxLink implements Link {
   readonly #streams: StreamTable;
   readonly #pings: Pings;
   readonly #flood: FloodGuard;
-  readonly #collectYoung = createYoungCollector();
   #resolveClosed!: (end: LinkEnd) => void;
   #end: LinkEnd | null = null;
   #saidGoodbye = false;
   #settled = false;
   #deadline: NodeJS.Timeout | undefined;
   #bytesIn = 0;
+  #bytesCounted = 0;
   #lastReceivedMs = performance.now();
 
   constructor(duplex: Duplex, settings: MuxLinkSettings) {
@@ -87,7 +87,8 @@ export class MuxLink implements Link {
       this.#end = { code, message, by: 'self' };
       this.#deadline = setTimeout(this.#settle, graceMs);
       this.#streams.beginClosing();
-      this.#queue.whenIdle(() => this.#sayGoodbye());
+      // What has arrived on other links to be sent on here is handed on by then.
+      setImmediate(() => this.#queue.whenIdle(() => this.#sayGoodbye()));
     }
     await this.closed;
   }
@@ -144,8 +145,14 @@ export class MuxLink implements Link {
     } catch (error) {
       this.#fail(toTowlineError(error));
     }
-    this.#collectYoung(this.#bytesIn + this.#queue.bytesOut);
+    this.#countTraffic();
   };
+
+  #countTraffic(): void {
+    const bytes = this.#bytesIn + this.#queue.bytesOut;
+    countTraffic(bytes - this.#bytesCounted);
+    this.#bytesCounted = bytes;
+  }
 
   #fail(error: TowlineError): void {
     this.#end ??= { code: error.code, message: error.message, by: 'self' };
@@ -155,12 +162,13 @@ export class MuxLink implements Link {
   #peerClosed(wire: number, text: string): void {
     const code = errorCodeOfWire(wire, 'link_closed');
     this.#decoder.stop();
-    this.#streams.deliver();
+    this.#streams.deliverAll();
     this.#end ??= { code, message: text || ERRORS[code].text, by: 'peer' };
     this.#settle();
   }
 
   readonly #lost = (): void => {
+    this.#streams.deliverAll();
     this.#end ??= { code: 'link_lost', message: ERRORS.link_lost.text, by: 'lost' };
     this.#settle();
   };

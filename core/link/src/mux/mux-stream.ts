@@ -15,7 +15,7 @@ import { ReceiveWindow, type WindowHost } from './receive-window.ts';
 import type { Sender } from './send-queue.ts';
 
 /** Bytes a writer may hand over before it is told to wait. */
-const WRITE_MARK_BYTES = 65_536;
+const WRITE_MARK_BYTES = 131_072;
 
 /** What a stream needs from its link. */
 export interface StreamHost extends WindowHost {
@@ -30,6 +30,7 @@ export interface StreamHost extends WindowHost {
   left(stream: MuxStream, error: Error | null): void;
 }
 
+const NOTHING = Buffer.alloc(0);
 const ignoreError = () => {};
 
 /** One byte stream of a link; see {@link ByteStream} for what its users may rely on. */
@@ -49,6 +50,9 @@ export class MuxStream extends Duplex implements ByteStream, Sender {
   #readerWaits = false;
   #handedToReader = 0;
   #detached = false;
+  #leadsTo: MuxStream | null = null;
+  #ledBy: MuxStream | null = null;
+  #isHeld = false;
 
   constructor(host: StreamHost, identity: { readonly id: number; readonly head: Buffer; readonly announced: boolean }) {
     // The readable side of Node holds one chunk at most; what else arrives waits in the inbox, where memory is counted.
@@ -70,6 +74,16 @@ export class MuxStream extends Duplex implements ByteStream, Sender {
   /** Whether both directions came to a clean end. */
   get complete(): boolean {
     return this.#finSent && this.#finReceived;
+  }
+
+  /** Whether all that the peer sends, its end too, has arrived. */
+  get isReceived(): boolean {
+    return this.#finReceived;
+  }
+
+  /** Bytes that arrived and were not handed to the reader. */
+  get waitingBytes(): number {
+    return this.#inbox.bytes;
   }
 
   /** Bytes that arrived and nobody read. */
@@ -142,7 +156,12 @@ export class MuxStream extends Duplex implements ByteStream, Sender {
     const size = Math.min(this.#outbox.bytes, MAX_FRAME_PAYLOAD);
     this.#credit -= size;
     this.#outbox.writeFrame(this.id, size, write);
-    if (this.#outbox.bytes === 0 && (!this.#host.closing || this.writableEnded)) this.#settleWrite();
+    if (this.#outbox.bytes === 0 && (!this.#host.closing || this.#mayEnd)) this.#settleWrite();
+  }
+
+  /** Whether all that is still to be written is known here: while the link says goodbye, nobody else is asked for more. */
+  get #mayEnd(): boolean {
+    return this.writableEnded || this.#ledBy?.isReceived === true;
   }
 
   #sendFin(write: (bytes: Buffer) => void): void {
@@ -174,13 +193,50 @@ export class MuxStream extends Duplex implements ByteStream, Sender {
     this.#finReceived = true;
   }
 
+  /**
+   * Sends what is received on to another stream from now on, at its pace, and ends it where this one ends: what reading here and writing
+   * there would do, without a copy. Nobody else may read here or write there. False when somebody reads already, or has seen the end.
+   */
+  leadTo(other: MuxStream): boolean {
+    if (this.listenerCount('data') > 0 || this.#endPushed || other.writableEnded) return false;
+    this.#isHeld = true;
+    const left: Buffer | null = this.readableLength > 0 ? this.read() : null;
+    this.#isHeld = false;
+    this.#leadsTo = other;
+    other.#ledBy = this;
+    // What a reader left goes first, behind what a writer left there.
+    if (left === null && other.writableLength === 0) this.deliver();
+    else other.write(left ?? NOTHING, () => this.deliver());
+    return true;
+  }
+
   /** Hands received bytes to the reader as far as it takes them. */
   deliver(): void {
+    if (this.#isHeld) return;
     this.#guard(() => {
+      if (this.#leadsTo) return this.#lead(this.#leadsTo);
       while (!this.destroyed && (this.#readerWaits || this.readableLength === 0) && this.#deliverChunk()) {
         if (this.readableLength === 0) this.#countRead();
       }
     });
+  }
+
+  /** Behind a write there, which calls back; by turns from then on. */
+  #lead(other: MuxStream): void {
+    while (!this.destroyed && !other.destroyed && other.#outbox.isFree && other.writableLength === 0) {
+      const chunks = this.#inbox.shiftChunks();
+      if (chunks.length === 0) return this.#leadEnd(other);
+      for (const { length } of chunks) this.#handedToReader += length;
+      this.#countRead();
+      other.#send(chunks, () => this.deliver());
+    }
+  }
+
+  #leadEnd(other: MuxStream): void {
+    if (!this.#finReceived || this.#endPushed) return;
+    this.#deliverEnd();
+    this.resume();
+    other.end();
   }
 
   override _read(): void {

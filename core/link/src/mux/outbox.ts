@@ -20,6 +20,11 @@ export class Outbox {
     return this.#bytes;
   }
 
+  /** Whether the last write is over, so that the next may come. */
+  get isFree(): boolean {
+    return this.#done === null;
+  }
+
   put(chunks: readonly Buffer[], done: WriteDone): void {
     this.#chunks = chunks;
     this.#index = 0;

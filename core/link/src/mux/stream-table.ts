@@ -24,6 +24,9 @@ export type LinkRole = 'opener' | 'acceptor';
 /** A part of a frame below so many bytes that nobody waits for counts as a control frame. */
 const TINY_DROPPED_BYTES = 1_024;
 
+/** A stream for which so many bytes arrived at once is one of bulk: more is likely to be there already. */
+const BULK_BYTES = 8_192;
+
 /** What a {@link StreamTable} is built from. */
 export interface StreamTableParts {
   readonly role: LinkRole;
@@ -43,6 +46,7 @@ export class StreamTable implements StreamHost {
   #lastId = 0;
   #unreadBytes = 0;
   #closing = false;
+  #deliverySoon = false;
   #listener: ((stream: ByteStream) => void) | null = null;
 
   constructor(parts: StreamTableParts) {
@@ -115,12 +119,29 @@ export class StreamTable implements StreamHost {
     stream.detach(new TowlineError(code, ERRORS[code].text));
   }
 
-  /** Hands on what arrived since the last call, then sheds streams while more is held than the link may hold. */
+  /**
+   * Hands on what arrived since the last call: a little at once, more when all that the system has ready was read, so that it goes on in
+   * large pieces. Then sheds streams while more is held than the link may hold.
+   */
   deliver(): void {
-    for (const stream of this.#touched) stream.deliver();
-    this.#touched.clear();
+    for (const stream of this.#touched) {
+      if (stream.waitingBytes >= BULK_BYTES) continue;
+      this.#touched.delete(stream);
+      stream.deliver();
+    }
+    if (this.#touched.size > 0 && !this.#deliverySoon) {
+      this.#deliverySoon = true;
+      setImmediate(this.deliverAll);
+    }
     while (this.#unreadBytes > this.#parts.limits.maxUnreadBytes && this.#shedLargest());
   }
+
+  /** Hands on all that has arrived. */
+  readonly deliverAll = (): void => {
+    this.#deliverySoon = false;
+    for (const stream of this.#touched) stream.deliver();
+    this.#touched.clear();
+  };
 
   /** From here on streams are refused, and writers are not asked for more. */
   beginClosing(): void {
