@@ -3,6 +3,9 @@ import { TowlineError } from '../errors/towline-error.ts';
 import { INITIAL_SESSION_WINDOW, SESSION_MESSAGE_HEADROOM } from '../limits.ts';
 import { encodeHead, frameLength } from './frames.ts';
 
+/** A frame of fewer bytes is cheaper to copy into one buffer than to write in two pieces. */
+const COPY_BELOW_BYTES = 4_096;
+
 interface Waiting {
   readonly type: number;
   readonly payload: Uint8Array;
@@ -99,9 +102,11 @@ export class SessionSender {
   }
 
   #write({ type, payload }: Waiting): boolean {
+    const head = encodeHead(type, payload.length);
+    if (payload.length < COPY_BELOW_BYTES) return this.#stream.write(Buffer.concat([head, payload]));
     this.#stream.cork();
-    const room = this.#stream.write(encodeHead(type, payload.length));
-    const more = payload.length === 0 ? room : this.#stream.write(payload);
+    this.#stream.write(head);
+    const more = this.#stream.write(payload);
     this.#stream.uncork();
     return more;
   }
