@@ -1,7 +1,10 @@
 /** Limits of the wire. Each has its reason; a peer that exceeds one is refused, never obeyed. */
 
-/** Largest payload of a link frame: a pipe read in Node is 64 KiB, and one turn of the scheduler should stay short. */
-export const MAX_FRAME_PAYLOAD = 65_536;
+/**
+ * Largest payload of a link frame: a read of a pipe or a socket in Node, 64 KiB, with room for the heads of what carries it. One turn of the
+ * scheduler should stay short.
+ */
+export const MAX_FRAME_PAYLOAD = 65_600;
 /** Largest head of a stream (the OPEN payload): an open message of {@link MAX_OPEN_MESSAGE} with its grant around it. */
 export const MAX_STREAM_HEAD = 49_152;
 /** Largest open message a client may send: an argv of some thousand words fits. */

@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream';
-import { encodeCredit, MAX_FRAME_PAYLOAD } from '@towline/protocol';
+import { encodeCredit } from '@towline/protocol';
 
 /**
  * Feeding stops when the socket holds this many bytes: enough for one write of the system to be worth its
  * cost, little enough that what is urgent waits for no more than that.
  */
-const SOCKET_MARK_BYTES = MAX_FRAME_PAYLOAD;
+const SOCKET_MARK_BYTES = 65_536;
 /** Control frames a peer can cause and not read: above it the peer floods. */
 const MAX_CONTROL_BYTES = 262_144;
 
