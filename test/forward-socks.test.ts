@@ -81,6 +81,13 @@ describe('towline DEVICE socks', () => {
     expect(await codeOf(1, named('0177.0.0.1', 80)), 'octal').toBe(8);
   });
 
+  it('refuses to take datagrams from an address that is not the program’s, and says so', async () => {
+    const { socket, reply } = await ask(3, v4('127.0.0.2', 5_000));
+    expect(reply[1], 'not allowed').toBe(2);
+    expect((await drain(socket)).end).toBe('end');
+    await eventually(async () => proxy.events('failed').some(({ code }) => code === 'forbidden'), 'it is reported');
+  });
+
   it('carries datagrams to several targets as long as the connection lasts', async () => {
     await using one = await echoUdp();
     await using two = await echoUdp();

@@ -4,12 +4,12 @@ import { type CliHost, type CliInvocation, TowlineError, toTowlineError } from '
 import { resetSocket } from '../carry-socket.ts';
 import { SOCKS_HANDSHAKE_MS, SOCKS_PORT } from '../limits.ts';
 import { bindTcp } from './bind.ts';
-import type { Report, Reported } from './report.ts';
+import type { Reported } from './report.ts';
 import { readFlowIdle } from './run-forward.ts';
 import { type ServeParts, type Started, serveForwards } from './serve.ts';
 import { serveAssociation } from './socks-datagrams.ts';
 import { acceptSocks, type SocksRequest } from './socks-handshake.ts';
-import { replyOf, SOCKS_REPLY, socksReply } from './socks-message.ts';
+import { replyOf, SOCKS_REPLY, type SocksTarget, socksReply } from './socks-message.ts';
 import { noStatistics } from './statistics.ts';
 
 /** Runs `towline DEVICE socks`. Resolves with the exit code. @throws TowlineError */
@@ -51,13 +51,10 @@ interface Serving {
 }
 
 async function serveProgram(socket: Socket, serving: Serving): Promise<void> {
-  const request = await shakeHands(socket, serving.reported, serving.parts.report);
+  const { parts, reported } = serving;
+  const request = await shakeHands(socket, serving);
   if (request === null) return;
-  const { parts, reported, id } = serving;
-  if (request.command === 'udp-associate') {
-    await serveAssociation(socket, request.target, { flows: parts.flows, reported, id }).catch(() => resetSocket(socket));
-    return;
-  }
+  if (request.command === 'udp-associate') return await associate(socket, request.target, serving);
   const target = { kind: 'tcp', ...request.target } as const;
   try {
     const session = await parts.connections.open(socket, target, reported);
@@ -68,17 +65,31 @@ async function serveProgram(socket: Socket, serving: Serving): Promise<void> {
   }
 }
 
-async function shakeHands(socket: Socket, reported: Reported, report: Report): Promise<SocksRequest | null> {
+async function associate(socket: Socket, named: SocksTarget, serving: Serving): Promise<void> {
+  const { parts, reported, id } = serving;
+  try {
+    await serveAssociation(socket, named, { flows: parts.flows, reported, id });
+  } catch (thrown) {
+    const error = toTowlineError(thrown);
+    fail(error, serving);
+    await leave(socket, socksReply(replyOf(error)));
+  }
+}
+
+async function shakeHands(socket: Socket, serving: Serving): Promise<SocksRequest | null> {
   const limit = AbortSignal.timeout(SOCKS_HANDSHAKE_MS);
   try {
     return await acceptSocks(socket, limit);
   } catch (thrown) {
-    const error = toTowlineError(thrown);
-    reported.statistics.failures += 1;
-    report.failed(reported, 'SOCKS', error);
+    fail(toTowlineError(thrown), serving);
     await leave(socket);
     return null;
   }
+}
+
+function fail(error: TowlineError, { parts, reported }: Serving): void {
+  reported.statistics.failures += 1;
+  parts.report.failed(reported, 'SOCKS', error);
 }
 
 /** Says a last word and leaves, also when the program does not listen to it. */
