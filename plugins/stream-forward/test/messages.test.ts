@@ -1,38 +1,9 @@
-import { TowlineError } from '@towline/protocol';
+import type { TowlineError } from '@towline/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readSocksAddress, readSocksDatagram, restOfAddress } from '../src/client/socks-message.ts';
-import { DatagramSplitter, encodeDatagram } from '../src/datagrams.ts';
 import { forwardBodySchema } from '../src/messages.ts';
 import { plugin } from '../src/relay.ts';
-
-describe('datagrams on a channel', () => {
-  it('come out as they went in, wherever the bytes are cut, empty ones included', () => {
-    const cut = fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 40 });
-    fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 300 })), cut, (datagrams, cuts) => {
-        const bytes = Buffer.concat(datagrams.map(encodeDatagram));
-        const found: Buffer[] = [];
-        const splitter = new DatagramSplitter((datagram) => found.push(Buffer.from(datagram)));
-        let at = 0;
-        for (const length of cuts) {
-          splitter.push(bytes.subarray(at, at + length));
-          at += length;
-        }
-        splitter.push(bytes.subarray(at));
-        expect(found).toEqual(datagrams.map((datagram) => Buffer.from(datagram)));
-      }),
-    );
-  });
-
-  it('may have 65,507 bytes, and not one more', () => {
-    const found: number[] = [];
-    const splitter = new DatagramSplitter((datagram) => found.push(datagram.length));
-    splitter.push(encodeDatagram(Buffer.alloc(65_507)));
-    expect(found).toEqual([65_507]);
-    expect(() => splitter.push(encodeDatagram(Buffer.alloc(65_508)))).toThrow(TowlineError);
-  });
-});
 
 describe('what programs say by SOCKS', () => {
   it('is read or refused, whatever it is', () => {
