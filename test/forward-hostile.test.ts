@@ -13,16 +13,20 @@ import {
 } from '@towline/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { echoTcp, echoUdp, roundTrip, serveTcp, startForward } from './support/forwarding.ts';
+import { createKey } from './support/keys.ts';
 import { STEP_MS } from './support/process.ts';
 import { linkClient, type RawClient } from './support/raw-client.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
 
 const LIMIT = 20;
+/** Of as many one user gets three quarters. */
+const SHARE = 15;
 
 let system: TestSystem;
 let relay: TestRelay;
 let device: TestDevice;
 let client: RawClient;
+let amy: RawClient;
 beforeAll(async () => {
   system = createSystem();
   relay = await system.startRelay();
@@ -32,21 +36,24 @@ beforeAll(async () => {
   device = system.startDevice(relay);
   await device.event('online');
   client = await linkClient(relay, relay.adminKey);
+  expect((await system.towline(relay, ['devices', 'share', 'pi', 'user:amy@example.com', '--role', 'operator'])).code).toBe(0);
+  amy = await linkClient(relay, (await createKey(system, relay, ['--email', 'amy@example.com'])).key);
 });
 afterAll(async () => {
   await client?.[Symbol.asyncDispose]();
+  await amy?.[Symbol.asyncDispose]();
   await system[Symbol.asyncDispose]();
 });
 
 /** Opens a target as no program of ours would; answers the session, or the code of the refusal. */
-async function open(body: JsonObject): Promise<ClientSession | string> {
+async function open(body: JsonObject, { link }: RawClient = client): Promise<ClientSession | string> {
   const session = createId<SessionId>();
-  const stream = client.link.openStream(clientOpen.encode({ protocol: '/forward/1', device: 'pi', session, body }));
+  const stream = link.openStream(clientOpen.encode({ protocol: '/forward/1', device: 'pi', session, body }));
   stream.on('error', () => {});
   const answer = openAnswer.decode(await readMessage(stream, MAX_CONTROL_MESSAGE, AbortSignal.timeout(STEP_MS)));
   return answer.status === 'accepted' ? createClientSession(stream, session) : answer.code;
 }
-const openTcp = (port: number) => open({ target: { kind: 'tcp', host: '127.0.0.1', port } });
+const openTcp = (port: number, by?: RawClient) => open({ target: { kind: 'tcp', host: '127.0.0.1', port } }, by);
 const openSessions = async () => {
   const { stdout } = await system.towline(relay, ['--json', 'pi', 'sessions']);
   return (JSON.parse(stdout) as { items: unknown[] }).items.length;
@@ -57,16 +64,20 @@ const worksFor = async (port: number) => {
 };
 
 describe('a client that means harm to the device', () => {
-  it('gets as many connections as the device allows, which leaves shells and commands alone, and their places come back', async () => {
+  it('gets its share of the connections that the device allows, on however many links, which leaves those of others, shells and commands alone; their places come back', async () => {
     await using server = await echoTcp();
+    await using second = await linkClient(relay, relay.adminKey);
     const opened: (ClientSession | string)[] = [];
-    for (let at = 0; at < LIMIT + 5; at += 1) opened.push(await openTcp(server.port));
+    for (let at = 0; at < LIMIT + 5; at += 1) opened.push(await openTcp(server.port, at % 2 === 0 ? client : second));
     const sessions = opened.filter((each) => typeof each !== 'string');
-    expect(sessions).toHaveLength(LIMIT);
+    expect(sessions).toHaveLength(SHARE);
     expect(new Set(opened.filter((each) => typeof each === 'string'))).toEqual(new Set(['session_limit']));
-    expect(server.sockets.size).toBe(LIMIT);
+    expect(server.sockets.size).toBe(SHARE);
     expect((await system.towline(relay, ['pi', 'exec', '--', 'true'])).code).toBe(0);
-    for (const session of sessions) session.cancel();
+    const others = [await openTcp(server.port, amy), await openTcp(server.port, amy)];
+    expect(others.map((each) => typeof each)).toEqual(['object', 'object']);
+    expect(await openTcp(server.port)).toBe('session_limit');
+    for (const session of [...sessions, ...(others as ClientSession[])]) session.cancel();
     await eventually(async () => server.sockets.size === 0, 'the connections are gone');
     expect(await worksFor(server.port)).toBe('honest');
   });
@@ -90,7 +101,7 @@ describe('a client that means harm to the device', () => {
     await using server = await serveTcp((socket) => void socket.pause());
     const before = residentMiB();
     const piece = Buffer.alloc(65_536);
-    const sessions = await Promise.all(Array.from({ length: LIMIT }, () => openTcp(server.port)));
+    const sessions = await Promise.all(Array.from({ length: SHARE }, () => openTcp(server.port)));
     for (const session of sessions as ClientSession[]) {
       const output = session.output(0);
       const more = () => {

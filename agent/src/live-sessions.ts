@@ -1,4 +1,5 @@
 import { type DeviceSessionEnd, type SessionEnd, type SessionId, TowlineError } from '@towline/protocol';
+import { createPlaces, type NoPlace, type Places } from './places.ts';
 
 /** A session from its admission to its last entry in the journal. */
 export interface LiveSession {
@@ -17,16 +18,23 @@ const MAX_LIVE = 5_000;
 /** By which limit a session is bounded. */
 export type SessionKind = 'session' | 'connection';
 
-/** Sessions of a device, bounded. */
+/** Whose session asks for a place, and of which kind. */
+export interface Admission {
+  readonly kind?: SessionKind;
+  /** Stands for whoever opens it, as in the grant. */
+  readonly account: string;
+}
+
+/** Sessions of a device, bounded, and shared by those who use it. */
 export class LiveSessions {
-  readonly #limits: Readonly<Record<SessionKind, number>>;
-  readonly #counts: Record<SessionKind, number> = { session: 0, connection: 0 };
+  readonly #places: Readonly<Record<SessionKind, Places>>;
+  readonly #all = createPlaces(MAX_LIVE);
   readonly #sessions = new Map<SessionId, Entry>();
   #onEmpty: (() => void)[] = [];
   #closed = false;
 
   constructor(maxSessions: number, maxConnections = maxSessions) {
-    this.#limits = { session: maxSessions, connection: maxConnections };
+    this.#places = { session: createPlaces(maxSessions), connection: createPlaces(maxConnections) };
   }
 
   /** Ids of the sessions that live. */
@@ -36,15 +44,18 @@ export class LiveSessions {
 
   /**
    * Takes a place.
-   * @throws TowlineError `session_limit` when there is none, `conflict` when the id is in use, `device_offline` after {@link close}.
+   * @throws TowlineError `session_limit` when there is none for that account, `conflict` when the id is in use, `device_offline` after
+   * {@link close}.
    */
-  admit(id: SessionId, kind: SessionKind = 'session'): LiveSession {
+  admit(id: SessionId, { kind = 'session', account }: Admission): LiveSession {
     if (this.#closed) throw new TowlineError('device_offline', 'The runtime on the device is being stopped.');
     if (this.#sessions.has(id)) throw new TowlineError('conflict', 'A session of that id is open on the device.');
-    if (this.#counts[kind] >= this.#limits[kind] || this.#sessions.size >= MAX_LIVE) throw limitReached(kind);
-    const entry = new Entry(id, kind, () => this.#release(entry));
+    const taken = [this.#places[kind], this.#all];
+    const why = taken.map((places) => places.refuse(account)).find((refusal) => refusal !== null);
+    if (why !== undefined) throw limitReached(kind, why);
+    const entry = new Entry(id, () => this.#release(entry, account, taken));
     this.#sessions.set(id, entry);
-    this.#counts[kind] += 1;
+    for (const places of taken) places.take(account);
     return entry;
   }
 
@@ -74,31 +85,35 @@ export class LiveSessions {
     });
   }
 
-  #release(entry: Entry): void {
+  #release(entry: Entry, account: string, taken: readonly Places[]): void {
     if (this.#sessions.get(entry.id) !== entry) return;
     this.#sessions.delete(entry.id);
-    this.#counts[entry.kind] -= 1;
+    for (const places of taken) places.release(account);
     if (this.#sessions.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 }
 
-function limitReached(kind: SessionKind): TowlineError {
-  if (kind === 'session') return new TowlineError('session_limit');
-  return new TowlineError('session_limit', 'Too many forwarded connections are open on the device.', {
-    hint: 'Close some first; its owner can raise `limits.connections` in device.yaml.',
-  });
+/** What the limits of device.yaml count. */
+const COUNTED: Readonly<Record<SessionKind, string>> = Object.freeze({ session: 'sessions', connection: 'forwarded connections' });
+
+function limitReached(kind: SessionKind, why: NoPlace): TowlineError {
+  const what = COUNTED[kind];
+  const text =
+    why === 'share'
+      ? `You have your share of the ${what} that may be open on the device; the rest is kept for others.`
+      : `Too many ${what} are open on the device.`;
+  const hint = `End some first; its owner can raise \`limits.${kind}s\` in device.yaml.`;
+  return new TowlineError('session_limit', text, { hint });
 }
 
 class Entry implements LiveSession {
   readonly id: SessionId;
-  readonly kind: SessionKind;
   readonly release: () => void;
   #session: DeviceSessionEnd | null = null;
   #ended: { readonly cause: SessionEnd; readonly error: TowlineError } | null = null;
 
-  constructor(id: SessionId, kind: SessionKind, release: () => void) {
+  constructor(id: SessionId, release: () => void) {
     this.id = id;
-    this.kind = kind;
     this.release = release;
   }
 

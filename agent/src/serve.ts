@@ -16,7 +16,7 @@ import {
 } from '@towline/protocol';
 import type { GrantCheck, GrantedOpen } from './grant-check.ts';
 import type { SessionJournal } from './journal.ts';
-import type { LiveSession, LiveSessions } from './live-sessions.ts';
+import type { Admission, LiveSession, LiveSessions } from './live-sessions.ts';
 import { runSession } from './run-session.ts';
 
 /** Time in which a handler must have prepared a session, milliseconds: it only looks things up. */
@@ -62,14 +62,16 @@ async function admit(stream: ByteStream, check: GrantCheck, host: ServeHost): Pr
   const granted = check.admit(relayOpen.decode(stream.head));
   const { open, grant } = granted;
   const handler = chooseHandler(open, host);
-  const live = takePlace(open, handler, host);
+  // Labels are for people, and two principals may have the same.
+  const account = grant.account ?? grant.principal;
+  const live = takePlace(open, { kind: handler.countsAs ?? 'session', account }, host);
   let prepared: PreparedSession | undefined;
   try {
     const body = await checkBody(handler, open);
     const { log, clock, device, runAs, journal } = host;
     const note: DeviceContext['note'] = (said) => journal.note(live.id, said);
     const secrets = defined({ secrets: takeSecrets(handler, open) });
-    const context = { log, clock, device, runAs, principal: grant.principal, note, ...secrets };
+    const context = { log, clock, device, runAs, principal: grant.principal, account, note, ...secrets };
     prepared = await withinDeadline(stream, (signal) => handler.prepare(body, { ...context, signal }));
     const answer = openAnswer.encode({ status: 'accepted', received: 0, body: prepared.answer });
     return { ...granted, live, prepared, answer: frameMessage(answer) };
@@ -87,7 +89,7 @@ function chooseHandler(open: DeviceOpen, host: ServeHost): DeviceHandler {
   return handler;
 }
 
-function takePlace(open: DeviceOpen, { countsAs }: DeviceHandler, { journal, sessions }: ServeHost): LiveSession {
+function takePlace(open: DeviceOpen, admission: Admission, { journal, sessions }: ServeHost): LiveSession {
   if (open.resume !== undefined) throw new TowlineError('not_found', 'The session is not on the device any more.');
   if (journal.full) {
     throw new TowlineError(
@@ -95,7 +97,7 @@ function takePlace(open: DeviceOpen, { countsAs }: DeviceHandler, { journal, ses
       'The device has reported so many sessions that the relay has not taken note of that it begins no more.',
     );
   }
-  return sessions.admit(open.session as SessionId, countsAs);
+  return sessions.admit(open.session as SessionId, admission);
 }
 
 async function checkBody(handler: DeviceHandler, open: DeviceOpen): Promise<unknown> {

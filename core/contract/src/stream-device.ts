@@ -7,6 +7,8 @@ export interface DeviceContext {
   readonly clock: Clock;
   /** Label of whoever opened the session, for the device's own log and the session's environment. */
   readonly principal: string;
+  /** Stands for whoever opened the session, for shares and counts: the same in all their sessions, and in nobody else's. */
+  readonly account: string;
   readonly device: { readonly id: string; readonly name: string };
   /** User to run as; absent: as the runtime itself. Never absent when the runtime is root. */
   readonly runAs: string | undefined;

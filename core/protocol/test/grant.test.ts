@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   acceptGrantKeys,
+  accountOf,
   createId,
   type DeviceId,
   deriveGrantKey,
@@ -44,6 +45,16 @@ function grantWith(change: Partial<Grant>): Grant {
 describe('a grant', () => {
   it('is accepted for the device, link, open message and time it was made for', () => {
     expect(verifyGrant(signGrant(grantWith({}), key.privateKey), expected).principal).toBe('admin@example.com');
+  });
+
+  it('names an account, which is the same for one principal, another for any other, and does not say who it is', () => {
+    const account = accountOf('https://id.example.com|ada');
+    expect(verifyGrant(signGrant(grantWith({ account }), key.privateKey), expected).account).toBe(account);
+    expect(account).toBe('1HWXj6UBZIXd4HyF5EfE5Q');
+    expect(accountOf('https://id.example.com|bob')).not.toBe(account);
+    expect(() => verifyGrant(signGrant(grantWith({ account: 'ada' }), key.privateKey), expected)).toThrow(
+      expect.objectContaining({ code: 'grant_invalid' }),
+    );
   });
 
   it.each([

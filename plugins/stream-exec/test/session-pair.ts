@@ -162,6 +162,7 @@ async function prepareExec(asked: JsonObject): Promise<(socket: Socket, id: Sess
     log,
     clock: Date,
     principal: 'ada@example.com',
+    account: 'ada',
     device: { id: 'd'.repeat(32), name: 'pi' },
     runAs: process.getuid?.() === 0 ? 'root' : undefined,
     signal: new AbortController().signal,

@@ -110,6 +110,7 @@ async function prepareShell(asked: JsonObject): Promise<(socket: Socket, id: Ses
     log,
     clock: Date,
     principal: 'ada@example.com',
+    account: 'ada',
     device: { id: 'd'.repeat(32), name: 'pi' },
     runAs: process.getuid?.() === 0 ? 'root' : undefined,
     signal: new AbortController().signal,

@@ -1,6 +1,7 @@
 import { type ByteStream, type Device, TowlineError, toTowlineError } from '@towline/contract';
 import { readMessage } from '@towline/link';
 import {
+  accountOf,
   createId,
   deviceOpen,
   encodeSecrets,
@@ -82,6 +83,7 @@ function grantFor({ open, principal, device }: JudgedOpening, text: string, { de
       nonce: deviceLink.nonce,
       opening: createId(),
       principal: principal.label.slice(0, 320),
+      account: accountOf(principal.id),
       expires_ms: deviceLink.timeMs() + GRANT_VALIDITY_MS,
       open_sha256: openDigest(text),
     },

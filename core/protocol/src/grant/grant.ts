@@ -21,6 +21,11 @@ const grantSchema = z.object({
   opening: idSchema,
   /** Label of whoever is let in, for the device's log. */
   principal: textSchema(320),
+  /** Stands for whoever is let in, by {@link accountOf}: labels may be alike. Absent from relays that know nothing of it. */
+  account: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{22}$/)
+    .optional(),
   /** Unix time of the relay's clock, milliseconds. */
   expires_ms: z.number(),
   /** SHA-256 of the open message, base64url. */
@@ -31,6 +36,13 @@ export type Grant = z.infer<typeof grantSchema>;
 
 const PURPOSE = Buffer.from('towline-grant/1\n');
 const MAX_GRANT = 4_096;
+/** Bytes of an account: nobody finds two principals that share one. */
+const ACCOUNT_BYTES = 16;
+
+/** What stands for a principal in grants: the same for one id always, another for every other, and not to be read back. */
+export function accountOf(principalId: string): string {
+  return createHash('sha256').update(`towline-account/1\n${principalId}`, 'utf8').digest().subarray(0, ACCOUNT_BYTES).toString('base64url');
+}
 
 /** SHA-256 of an open message's text, as a grant carries it. */
 export function openDigest(open: string): string {
