@@ -33,24 +33,28 @@ interface Parts {
   readonly resolve: ResolveHost;
 }
 
-async function open(target: Target, { list, resolve }: Parts, { signal }: DeviceContext): Promise<PreparedSession> {
+async function open(target: Target, { list, resolve }: Parts, { signal, account }: DeviceContext): Promise<PreparedSession> {
   const patience = { signal, untilMs: performance.now() + REACH_MS };
   if (target.kind === 'unix') {
     await using socket = await allowedSocket(target, list);
     return connectionSession(await connectUnix(socket.path, patience));
   }
-  const addresses = allowedAddresses(target, await resolve(target.host, signal), list);
+  const addresses = allowedAddresses(target, await resolve(target.host, { account, signal }), list);
   if (target.kind === 'udp') return await flowSession(addresses[0]!, target.port);
   return connectionSession(await connectTcp(addresses, target.port, patience));
 }
 
 /** Says whether targets are allowed, and connects to none. */
-async function check(ranges: readonly TargetRange[], { list, resolve }: Parts, { signal }: DeviceContext): Promise<PreparedSession> {
+async function check(
+  ranges: readonly TargetRange[],
+  { list, resolve }: Parts,
+  { signal, account }: DeviceContext,
+): Promise<PreparedSession> {
   for (const range of ranges) {
     if (range.kind === 'unix') await (await allowedSocket(range, list))[Symbol.asyncDispose]();
     else {
       const first = readTarget(range) as NetworkTarget;
-      const found = await resolve(first.host, signal);
+      const found = await resolve(first.host, { account, signal });
       const judges = found.map((address) => list.judgeAddress(first, address));
       for (let port = range.port; port <= range.last_port; port += 1)
         if (!judges.some((allows) => allows(port))) throw notAllowed({ ...first, port });

@@ -2,8 +2,11 @@
 
 /** Time for one look-up of a name on the device, milliseconds: a resolver asks a second server after five seconds. */
 export const LOOK_UP_MS = 6_000;
-/** Look-ups at a time: the system has four threads for these, and the files of the device need one. */
-export const MAX_LOOK_UPS = 3;
+/**
+ * Look-ups at a time. Node does as many with the four threads that it has for works of the system, and keeps the others for files; more would
+ * stand before those of the runtime itself, which looks up its relay. One that nobody answers takes ten seconds, and cannot be given up.
+ */
+export const LOOK_UPS = Object.freeze({ places: 2, each: 1 });
 /** Time for look-up and connection together, milliseconds: below the ten seconds that a device has to prepare a session. */
 export const REACH_MS = 9_000;
 /** Addresses of one name that are judged; whoever answers for a name may give it thousands. */

@@ -48,11 +48,15 @@ describe('a connection to a target', () => {
 describe('a look-up', () => {
   it('of a name that nobody has tells so, and many at once get their turn', async () => {
     const resolve = createResolveHost();
-    const names = Array.from({ length: 20 }, (_, at) => resolve({ kind: 'name', name: `nobody-${at}.invalid` }, never));
+    const names = Array.from({ length: 20 }, (_, at) =>
+      resolve({ kind: 'name', name: `nobody-${at}.invalid` }, { account: `user ${at % 3}`, signal: never }),
+    );
     for (const found of await Promise.allSettled(names)) expect(found).toMatchObject({ reason: { code: 'target_not_found' } });
   });
 
   it('is not begun for whoever has left', async () => {
-    await expect(createResolveHost()({ kind: 'name', name: 'nobody.invalid' }, AbortSignal.abort())).rejects.toThrow();
+    await expect(
+      createResolveHost()({ kind: 'name', name: 'nobody.invalid' }, { account: 'user', signal: AbortSignal.abort() }),
+    ).rejects.toThrow();
   });
 });

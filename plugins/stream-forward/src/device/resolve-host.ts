@@ -1,24 +1,24 @@
 import { lookup } from 'node:dns/promises';
 import { TowlineError } from '@towline/protocol';
-import { LOOK_UP_MS, MAX_ADDRESSES, MAX_FOUND, MAX_LOOK_UPS } from '../limits.ts';
+import { LOOK_UP_MS, LOOK_UPS, MAX_ADDRESSES, MAX_FOUND } from '../limits.ts';
 import { type Address, parseAddress } from '../target/address.ts';
 import type { AllowList } from '../target/allow-list.ts';
 import type { Host } from '../target/host.ts';
 import { type NetworkTarget, targetMessage, targetText } from '../target/target.ts';
-import { createTurns, type Turns } from './turns.ts';
+import { type Asker, createTurns, type Turns } from './turns.ts';
 
 /** What localhost is, whatever the resolver of the device says (RFC 6761, section 6.3). */
 const LOCAL_ADDRESSES: readonly Address[] = Object.freeze(['127.0.0.1', '::1'].map((text) => parseAddress(text)!));
 
 /** Finds the addresses of a host. Whoever connects takes one of those that were judged, and does not look the name up again. */
-export type ResolveHost = (host: Host, signal: AbortSignal) => Promise<readonly Address[]>;
+export type ResolveHost = (host: Host, asker: Asker) => Promise<readonly Address[]>;
 
-/** Makes it, with a bound on look-ups at a time. */
+/** Makes it, with bounds on look-ups at a time: one user's names that nobody answers for must not keep those of others waiting. */
 export function createResolveHost(): ResolveHost {
-  const turns = createTurns(MAX_LOOK_UPS);
-  return async (host, signal) => {
+  const turns = createTurns(LOOK_UPS);
+  return async (host, asker) => {
     if (host.kind === 'address') return [host.address];
-    return host.name === 'localhost' ? LOCAL_ADDRESSES : await lookUp(host.name, turns, signal);
+    return host.name === 'localhost' ? LOCAL_ADDRESSES : await lookUp(host.name, turns, asker);
   };
 }
 
@@ -38,10 +38,10 @@ export function notAllowed(target: Parameters<typeof targetMessage>[0]): Towline
   });
 }
 
-async function lookUp(name: string, turns: Turns, signal: AbortSignal): Promise<Address[]> {
+async function lookUp(name: string, turns: Turns, { account, signal }: Asker): Promise<Address[]> {
   const late = AbortSignal.any([signal, AbortSignal.timeout(LOOK_UP_MS)]);
   try {
-    const found = await turns(() => lookup(name, { all: true, order: 'verbatim' }), late);
+    const found = await turns(() => lookup(name, { all: true, order: 'verbatim' }), { account, signal: late });
     const addresses = found.slice(0, MAX_FOUND).map(({ address }) => parseAddress(address));
     return addresses.filter((address) => address !== null);
   } catch (error) {
