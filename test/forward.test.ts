@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
@@ -159,6 +159,7 @@ describe('unix sockets', () => {
     socket.end('by a socket');
     expect((await all).bytes.toString()).toBe('by a socket');
     expect(statSync(near).mode & 0o777).toBe(0o600);
+    expect(open.events('warning')).toEqual([]);
     await open.finish();
     expect(() => statSync(near)).toThrow('ENOENT');
   });
@@ -182,6 +183,14 @@ describe('unix sockets', () => {
     writeFileSync(file, 'precious');
     expect((await system.towline(relay, ['pi', 'forward', `${file}:${server.port}`])).code).toBe(1);
     expect(readFileSync(file, 'utf8')).toBe('precious');
+  });
+
+  it('come with a warning in a folder where others could put another in their place', async () => {
+    const shared = join(system.dir, 'shared');
+    mkdirSync(shared);
+    chmodSync(shared, 0o777);
+    await using open = await forward(`${join(shared, 'a.sock')}:80`);
+    expect(await open.event('warning')).toMatchObject({ message: expect.stringContaining(`others can write to the folder ${shared}`) });
   });
 
   it('carry HTTP, as the socket of a container engine does', async () => {

@@ -1,7 +1,6 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import { connect, createServer, isIPv6, type Server, type Socket } from 'node:net';
+import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import { TowlineError } from '@towline/protocol';
 import { parseAddress } from '../target/address.ts';
 import { isLoopback } from '../target/special-addresses.ts';
@@ -10,6 +9,14 @@ import { isLoopback } from '../target/special-addresses.ts';
 const FREE_PORT_ATTEMPTS = 20;
 /** What a machine without IPv6 answers. */
 const NO_SUCH_FAMILY: ReadonlySet<string> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EPROTONOSUPPORT']);
+
+/** Faults of the system in words. */
+const WHY: Readonly<Record<string, string>> = Object.freeze({
+  EACCES: 'this user may not',
+  EPERM: 'this user may not',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EROFS: 'nothing can be written there',
+});
 
 /** Places of this machine that are listened on. */
 export interface Bound<Part> {
@@ -20,6 +27,8 @@ export interface Bound<Part> {
   readonly port: number;
   /** Whether other machines can reach it. */
   readonly isWide: boolean;
+  /** Takes no more. */
+  close(): void;
 }
 
 /** Listens for connections. @throws TowlineError `cannot_listen`. */
@@ -39,28 +48,6 @@ export function bindUdp(bind: string | undefined, port: number): Promise<Bound<D
   });
 }
 
-/**
- * Listens on a path that nobody but this user can open. A socket that was left behind there is replaced; one on which somebody
- * listens, or any other file, is not. @throws TowlineError `cannot_listen`.
- */
-export async function bindPath(path: string, onConnection: (socket: Socket) => void): Promise<Bound<Server>> {
-  if (await isLeftBehind(path)) unlinkSync(path);
-  const server = createServer({ allowHalfOpen: true }, onConnection);
-  const mask = process.umask(0o177);
-  try {
-    server.listen(path);
-  } finally {
-    process.umask(mask);
-  }
-  try {
-    await once(server, 'listening');
-    chmodSync(path, 0o600);
-  } catch (error) {
-    throw cannotListen(path, error as NodeJS.ErrnoException);
-  }
-  return { parts: [server], places: [path], port: 0, isWide: false };
-}
-
 interface Part<Kind> {
   readonly part: Kind;
   readonly port: number;
@@ -76,6 +63,9 @@ async function bindAll<Kind extends { close(): unknown }>(
   for (let attempt = 1; ; attempt += 1) {
     const parts: Part<Kind>[] = [];
     const places: string[] = [];
+    const close = () => {
+      for (const { part } of parts) part.close();
+    };
     try {
       for (const host of hosts) {
         const part = await bindUnlessMissing(host, parts[0]?.port ?? port, { bindOne, isNeeded: parts.length === 0 });
@@ -83,9 +73,9 @@ async function bindAll<Kind extends { close(): unknown }>(
         parts.push(part);
         places.push(isIPv6(host) ? `[${host}]:${part.port}` : `${host}:${part.port}`);
       }
-      return { parts: parts.map(({ part }) => part), places, port: parts[0]!.port, isWide: !hosts.every(isLocal) };
+      return { parts: parts.map(({ part }) => part), places, port: parts[0]!.port, isWide: !hosts.every(isLocal), close };
     } catch (error) {
-      for (const { part } of parts) part.close();
+      close();
       const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
       if (!(isTaken && port === 0 && attempt < FREE_PORT_ATTEMPTS)) throw cannotListen(`port ${port}`, error as NodeJS.ErrnoException);
     }
@@ -122,31 +112,14 @@ async function listen(server: Server, host: string, port: number): Promise<Part<
   return { part: server, port: (server.address() as { port: number }).port };
 }
 
-function cannotListen(where: string, error: NodeJS.ErrnoException): TowlineError {
+/** Why nothing can listen on a port or path. */
+export function cannotListen(where: string, error: NodeJS.ErrnoException): TowlineError {
   if (error.code === 'EADDRINUSE') {
     return new TowlineError('cannot_listen', `Another program uses ${where} of this machine.`.replace('port 0', 'every free port'), {
       hint: 'Choose another one, or 0 for a free port; it is printed then.',
       cause: error,
     });
   }
-  const why =
-    error.code === 'EACCES' ? 'this user may not' : error.code === 'EADDRNOTAVAIL' ? 'this machine has no such address' : error.code;
+  const why = WHY[error.code ?? ''] ?? error.code ?? error.message;
   return new TowlineError('cannot_listen', `The program cannot listen on ${where}: ${why}.`, { cause: error });
-}
-
-async function isLeftBehind(path: string): Promise<boolean> {
-  try {
-    if (!lstatSync(path).isSocket()) return false;
-  } catch {
-    return false;
-  }
-  const socket = connect({ path });
-  try {
-    await once(socket, 'connect');
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
-  } finally {
-    socket.destroy();
-  }
 }

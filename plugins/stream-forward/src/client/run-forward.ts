@@ -4,7 +4,8 @@ import { type CliHost, type CliInvocation, TowlineError } from '@towline/contrac
 import { FLOW_IDLE_MS, FLOW_IDLE_SECONDS, MAX_FLOW_WAITING, MAX_LISTENERS } from '../limits.ts';
 import { MAX_CHECKED, type TargetRange } from '../messages.ts';
 import { type TargetMessage, targetText } from '../target/target.ts';
-import { type Bound, bindPath, bindTcp, bindUdp } from './bind.ts';
+import { type Bound, bindTcp, bindUdp } from './bind.ts';
+import { bindPath, exposedFolder } from './bind-path.ts';
 import { type Forward, parseForward } from './parse-forward.ts';
 import { type ServeParts, type Started, serveForwards } from './serve.ts';
 import { noStatistics } from './statistics.ts';
@@ -60,7 +61,7 @@ async function* startAll(forward: Forward, parts: ServeParts): AsyncGenerator<St
   }
 }
 
-async function start(local: Forward['local'], target: TargetMessage, { connections }: ServeParts): Promise<Started> {
+async function start(local: Forward['local'], target: TargetMessage, { connections, report }: ServeParts): Promise<Started> {
   const reported = { places: [] as readonly string[], target: targetText(target), protocol: target.kind, statistics: noStatistics() };
   const onConnection = (socket: import('node:net').Socket) => {
     if (connections.admit(socket, reported)) void connections.carry(socket, target, reported);
@@ -68,7 +69,9 @@ async function start(local: Forward['local'], target: TargetMessage, { connectio
   const bound: Bound<Server> =
     local.kind === 'path' ? await bindPath(local.path, onConnection) : await bindTcp(local.bind, local.first, onConnection);
   reported.places = bound.places;
-  return { reported, isWide: bound.isWide, close: () => bound.parts.forEach((server) => void server.close()) };
+  const exposed = local.kind === 'path' ? exposedFolder(local.path) : null;
+  if (exposed !== null) report.warn(exposed);
+  return { reported, isWide: bound.isWide, close: bound.close };
 }
 
 async function startUdp(local: Forward['local'], target: TargetMessage, { flows }: ServeParts): Promise<Started> {
@@ -91,7 +94,7 @@ async function startUdp(local: Forward['local'], target: TargetMessage, { flows 
   }
   const close = () => {
     closed = true;
-    for (const socket of bound.parts) socket.close();
+    bound.close();
   };
   return { reported, isWide: bound.isWide, close };
 }

@@ -41,7 +41,7 @@ async function startProxy(port: number, parts: ServeParts): Promise<Started> {
     if (parts.connections.admit(socket, reported)) void serveProgram(socket, { parts, reported, id: `socks ${count}` });
   });
   reported.places = bound.places;
-  return { reported, isWide: bound.isWide, close: () => bound.parts.forEach((server) => void server.close()) };
+  return { reported, isWide: bound.isWide, close: bound.close };
 }
 
 interface Serving {
