@@ -229,6 +229,24 @@ describe('the secret of an organisation', { timeout: TEST_MS }, () => {
     expect(texts[0]).toBe(texts[1]);
   });
 
+  it('is named by the refusal, the first of several, and by the record of it, which does not say whether there is one', async () => {
+    const ask = (...words: string[]) =>
+      exec(
+        'vera',
+        words.flatMap((word) => ['--secret', word]),
+        'true',
+      );
+    await set('vera', 'HERS', plant('hers'));
+    expect((await ask('HERS', 'ABSENT', 'DEPLOY')).stderr).toContain('No secret ABSENT, or');
+    expect((await ask('HERS', 'org:acme/DEPLOY', 'ABSENT')).stderr).toContain('No secret org:acme/DEPLOY, or');
+    const { stdout } = await towline(null, ['pi', 'audit', '--action', 'session.refused', '--limit', '2', '--json']);
+    const { items } = JSON.parse(stdout) as { items: { reason: string; detail: object }[] };
+    expect(items.map(({ reason, detail }) => ({ reason, ...detail }))).toEqual([
+      { reason: 'not_found', asked_for: 'pi', secret: 'org:acme/DEPLOY' },
+      { reason: 'not_found', asked_for: 'pi', secret: 'ABSENT' },
+    ]);
+  });
+
   it('is out of reach by a share of the device, even as its admin', async () => {
     expect((await exec('sam', [], 'echo', 'in')).stdout).toBe('in\n');
     for (const word of ['DEPLOY', 'org:acme/DEPLOY', 'user:ada@example.com/BOTH']) {

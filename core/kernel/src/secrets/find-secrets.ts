@@ -13,14 +13,26 @@ export interface SecretRequest {
   readonly words: readonly string[];
 }
 
+/** What came of it: all that were asked for, or the first that the session does not get, by the word that stands for it. */
+export type FoundSecrets = { readonly secrets: readonly Secret[] } | { readonly refused: string };
+
 /**
  * The secrets a session asks for, still encrypted: `NAME` in the user's own scope, then in that which owns the device. Whether they
- * may be used is judged by the scope where each is found. @throws TowlineError `invalid_request`, `not_found`.
+ * may be used is judged by the scope where each is found. @throws TowlineError `invalid_request`.
  */
-export async function findSecrets(store: Pick<Store, 'secrets'>, { principal, device, words }: SecretRequest): Promise<readonly Secret[]> {
+export async function findSecrets(store: Pick<Store, 'secrets'>, { principal, device, words }: SecretRequest): Promise<FoundSecrets> {
   const fault = secretWordsFault(words);
   if (fault !== null) throw new TowlineError('invalid_request', `The open message is not valid: secrets: ${fault}.`);
-  return Promise.all(words.map((word) => findSecret(store, { principal, device, word })));
+  const found = await Promise.all(words.map((word) => findSecret(store, { principal, device, word })));
+  const refused = words.find((_, at) => found[at] === null);
+  return refused === undefined ? { secrets: found.filter((secret) => secret !== null) } : { refused };
+}
+
+/** The error for one that a session does not get: the same whether there is none, or it is not this user's to use. */
+export function refusedSecret(word: string): TowlineError {
+  return new TowlineError('not_found', `No secret ${printable(word)}, or it is not yours to use.`, {
+    hint: '`towline secrets list` shows yours, with --scope those of an organisation. To use one takes the role operator there, and no key for some devices only.',
+  });
 }
 
 /** Their values. @throws TowlineError `secret_key_missing`, `secret_key_wrong`, `secret_damaged`, which name the key. */
@@ -36,7 +48,7 @@ export function secretLabel({ scope, name }: Pick<Secret, 'scope' | 'name'>): st
 async function findSecret(
   { secrets }: Pick<Store, 'secrets'>,
   { principal, device, word }: Omit<SecretRequest, 'words'> & { readonly word: string },
-): Promise<Secret> {
+): Promise<Secret | null> {
   const { scope, name } = parseSecretWord(word)!;
   const own = principal.email === undefined ? [] : [userScope(principal.email)];
   const places = scope === null ? new Set([...own, device.owner]) : [scope];
@@ -44,18 +56,11 @@ async function findSecret(
   const found = await Promise.all([...places].map((place) => secrets.get(place, name, callerOf(principal))));
   // The first that there is counts, whether or not it may be used: another value under that name would be a surprise.
   const secret = found.find((each) => each !== null);
-  if (secret && mayUse(principal, secret.scope)) return secret;
-  throw unknown(word);
+  return secret && mayUse(principal, secret.scope) ? secret : null;
 }
 
 /** A credential for some devices has nothing of what the scope owns besides them; which streams it is for was judged already. */
 function mayUse(principal: Principal, scope: Scope): boolean {
   const held = roleOn(principal, scope);
   return held !== null && roleIncludes(held, RIGHTS['secret.use'].role) && principal.devices === undefined;
-}
-
-function unknown(word: string): TowlineError {
-  return new TowlineError('not_found', `No secret ${printable(word)}, or it is not yours to use.`, {
-    hint: '`towline secrets list` shows yours, with --scope those of an organisation. To use one takes the role operator there, and no key for some devices only.',
-  });
 }

@@ -17,7 +17,7 @@ import { type SettleParts, settle } from '../access/settle.ts';
 import type { LinkCredential } from '../links/link-credential.ts';
 import type { DeviceRegistry } from '../links/registry.ts';
 import { maskApiKeys } from '../redaction.ts';
-import { findSecrets, openSecrets, type SecretRequest, secretLabel } from '../secrets/find-secrets.ts';
+import { findSecrets, openSecrets, refusedSecret, type SecretRequest, secretLabel } from '../secrets/find-secrets.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import { findVisibleDevice } from '../sharing/find-visible.ts';
 import { checkBody } from './check-body.ts';
@@ -93,7 +93,7 @@ async function judge(parts: JudgeParts, { open, opener, seen }: Judging): Promis
   const prepared = found.handler.prepare(body, { principal, device });
   const words = prepared.secrets ?? [];
   parts.guard.admitSecrets(opener.credential.claimed.id, words.length);
-  const secrets = await secretsFor(parts, { principal, device, words });
+  const secrets = await secretsFor(parts, { principal, device, words, seen });
   const detail = { ...prepared.audit, ...(secrets.length === 0 ? {} : { secrets: secrets.map(secretLabel) }) };
   const session: OpenSession = {
     id: open.session as SessionId,
@@ -110,9 +110,17 @@ async function judge(parts: JudgeParts, { open, opener, seen }: Judging): Promis
 }
 
 /** That they can be given is seen before the session is in the books; what was opened for that is not kept. */
-async function secretsFor({ store, registry, keys }: JudgeParts, request: SecretRequest & Pick<JudgedOpening, 'device'>) {
+async function secretsFor(
+  { store, registry, keys }: JudgeParts,
+  { seen, ...request }: SecretRequest & Pick<JudgedOpening, 'device'> & Pick<Judging, 'seen'>,
+): Promise<readonly Secret[]> {
   requireDeviceLink(registry, request.device, request.words.length > 0);
-  const secrets = await findSecrets(store, request);
+  const found = await findSecrets(store, request);
+  if ('refused' in found) {
+    seen.wanted = { ...seen.wanted, secret: found.refused };
+    throw refusedSecret(found.refused);
+  }
+  const { secrets } = found;
   encodeSecrets(openSecrets(keys, secrets));
   return secrets;
 }
