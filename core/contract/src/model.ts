@@ -124,6 +124,9 @@ export interface Secret {
   readonly revision: number;
 }
 
+/** A secret without its value, of which a list for people has no need. */
+export type SecretEntry = Omit<Secret, 'sealed'>;
+
 /** What a device says about itself when it asks to enrol. Shown to the approver, trusted for nothing. */
 export interface DeviceFacts {
   readonly hostname: string;

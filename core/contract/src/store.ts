@@ -10,6 +10,7 @@ import type {
   Revocation,
   Role,
   Secret,
+  SecretEntry,
   UnixMs,
   User,
 } from './model.ts';
@@ -170,6 +171,8 @@ export interface SecretRepository {
   get(scope: Scope, name: string, caller: Caller): Promise<Secret | null>;
   /** In the order of scope, then name. */
   list(filter: { readonly scope?: Scope }, page: PageRequest, caller: Caller): Promise<Page<Secret>>;
+  /** The same without their values, which are not read: a page of 500 may have eleven megabytes of them. Entries have no field `sealed`. */
+  listEntries(filter: { readonly scope?: Scope }, page: PageRequest, caller: Caller): Promise<Page<SecretEntry>>;
   /** Adds a secret with revision 1. False when the scope has the name already; nothing is changed then. */
   insert(secret: Secret): Promise<boolean>;
   /** Changes a secret of that revision. @throws TowlineError `store_conflict` for another revision, `not_found`. */

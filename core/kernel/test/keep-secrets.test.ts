@@ -51,7 +51,9 @@ it('a secret that is written while its organisation is deleted does not stay', a
     get(target, name) {
       if (name !== 'secrets') return Reflect.get(target, name) as unknown;
       return {
-        ...Object.fromEntries((['list', 'remove', 'get', 'count'] as const).map((one) => [one, store.secrets[one].bind(store.secrets)])),
+        ...Object.fromEntries(
+          (['listEntries', 'remove', 'get', 'count'] as const).map((one) => [one, store.secrets[one].bind(store.secrets)]),
+        ),
         insert: async (secret: never) => {
           looks += 1;
           await store.organisations.delete('acme' as OrgId, { at: 1, code: 'x', message: 'x' }, SYSTEM_SCOPE);
@@ -63,4 +65,13 @@ it('a secret that is written while its organisation is deleted does not stay', a
   await expect(keepingOn(slow).set(ASKER, { scope: ACME, name: 'LATE' }, 'x')).rejects.toMatchObject({ code: 'org_deleted' });
   expect(looks).toBe(1);
   expect(await names()).toEqual([]);
+});
+
+it('a list for people reads no value from the store', async () => {
+  await keepingOn(here.store).set(ASKER, { scope: ACME, name: 'ONE' }, 'x');
+  const failing = withFault(here.store, 'secrets', 'list', () => {
+    throw new TowlineError('store_failed');
+  });
+  const { items } = await keepingOn(failing).list(ASKER.principal, {}, { limit: 500 });
+  expect(items.map((entry) => [entry.name, 'sealed' in entry])).toEqual([['ONE', false]]);
 });

@@ -36,7 +36,7 @@ export async function openStoreHere(): Promise<StoreHere> {
 }
 
 /** The same store, in which one method first does what `before` says, which may throw. */
-export function withFault<Name extends 'users' | 'devices' | 'organisations' | 'revocations'>(
+export function withFault<Name extends 'users' | 'devices' | 'organisations' | 'revocations' | 'secrets'>(
   store: Store,
   place: Name,
   method: keyof Store[Name],

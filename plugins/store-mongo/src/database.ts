@@ -57,11 +57,11 @@ export function databaseOf(db: Db): Database {
 export function findById(
   collection: Collection<Stored>,
   conditions: Condition,
-  { after, limit }: { readonly after: string | undefined; readonly limit: number },
+  { after, limit, without }: { readonly after: string | undefined; readonly limit: number; readonly without?: string },
 ): Promise<Stored[]> {
   const filter = allOf(conditions, after === undefined ? {} : { _id: { $gt: after } });
   return collection
-    .find(filter)
+    .find(filter, without === undefined ? {} : { projection: { [without]: 0 } })
     .sort({ _id: 1 })
     .limit(limit + 1)
     .toArray();

@@ -92,7 +92,7 @@ function isAnswer(error: unknown): boolean {
 }
 
 /** Methods that take a filter first, with a value or a list of values for each name. */
-const TAKE_FILTERS = new Set(['list', 'listPending', 'countPending', 'standing', 'setMember']);
+const TAKE_FILTERS = new Set(['list', 'listEntries', 'listPending', 'countPending', 'standing', 'setMember']);
 
 /** What is looked for is text, a number or a list of texts: an object there would be read as an operator by the database. */
 function checkArguments(name: string, args: readonly unknown[]): void {

@@ -1,5 +1,5 @@
-import type { Caller, Secret, SecretChange, Store } from '@towline/contract';
-import { TowlineError } from '@towline/protocol';
+import type { Caller, PageRequest, Secret, SecretChange, SecretEntry, Store } from '@towline/contract';
+import { type Scope, TowlineError } from '@towline/protocol';
 import type { Document } from 'mongodb';
 import { type Database, findById } from './database.ts';
 import { isInserted } from './fault.ts';
@@ -20,10 +20,12 @@ export function secretRepository(database: Database): Secrets {
   return {
     get: async (scope, name, caller) => read(await secrets.findOne(place({ scope, name }, caller))),
     list: async ({ scope }, page, caller) => {
-      const [after] = startOf(LIST, page) ?? [];
-      const conditions = allOf(visibleTo(caller, 'scope'), scope === undefined ? {} : { scope });
-      const found = await findById(secrets, conditions, { after: after as string | undefined, limit: page.limit });
+      const found = await findPage(database, { scope, page, caller });
       return cutPage(LIST, found.map(fromSecretDocument), page.limit, (secret) => [idOf(secret)]);
+    },
+    listEntries: async ({ scope }, page, caller) => {
+      const found = await findPage(database, { scope, page, caller, without: 'sealed' });
+      return cutPage(LIST, found.map(entryOf), page.limit, (entry) => [idOf(entry)]);
     },
     insert: (secret) => isInserted(secrets.insertOne(toSecretDocument({ ...secret, revision: 1 }))),
     update: (scope, name, change, revision, caller) =>
@@ -47,6 +49,25 @@ export function toSecretDocument(secret: Secret): Stored {
 /** The secret in a document. */
 export function fromSecretDocument(document: Document): Secret {
   return Object.fromEntries(FIELDS.map((field) => [field, document[field]])) as unknown as Secret;
+}
+
+function entryOf(document: Document): SecretEntry {
+  const { sealed: _notRead, ...entry } = fromSecretDocument(document);
+  return entry;
+}
+
+interface PageOfSecrets {
+  readonly scope: Scope | undefined;
+  readonly page: PageRequest;
+  readonly caller: Caller;
+  /** A field that is not read. */
+  readonly without?: (typeof FIELDS)[number];
+}
+
+function findPage({ secrets }: Database, { scope, page, caller, ...projection }: PageOfSecrets): Promise<Stored[]> {
+  const [after] = startOf(LIST, page) ?? [];
+  const conditions = allOf(visibleTo(caller, 'scope'), scope === undefined ? {} : { scope });
+  return findById(secrets, conditions, { after: after as string | undefined, limit: page.limit, ...projection });
 }
 
 type Place = Pick<Secret, 'scope' | 'name'>;

@@ -48,6 +48,8 @@ it.skipIf(missing)('an operator where a value belongs is refused, and finds and 
     store.registrations.countPending({ owner: any }, NOON),
     store.meta.get(any),
     store.users.list({ email: any }, { limit: 1 }),
+    store.secrets.list({ scope: any }, { limit: 1 }, [ADA]),
+    store.secrets.listEntries({ scope: any }, { limit: 1 }, [ADA]),
     store.isScopeUsed(any),
     store.standing({ userId: any, orgs: [] }),
   ];

@@ -107,6 +107,7 @@ function secretRepository({ read, write }: Calls): Store['secrets'] {
   return {
     get: async (scope, name, caller) => read('secrets.get', { scope, name }, encodeCaller(caller)),
     list: async (filter, page, caller) => read('secrets.list', filter, page, encodeCaller(caller)),
+    listEntries: async (filter, page, caller) => read('secrets.listEntries', filter, page, encodeCaller(caller)),
     insert: (secret) => write('secrets.insert', secret),
     update: async (scope, name, change, revision, caller) =>
       write('secrets.update', { scope, name, revision }, change, encodeCaller(caller)),

@@ -108,6 +108,8 @@ function runSecrets(caller: WireCaller, follow: Follow): void {
   for (const filter of [{}, { scope: ADA }, { scope: STRANGER }]) {
     follow((page) => read['secrets.list'](filter, page, caller));
     follow((page) => read['secrets.list'](filter, { ...page, limit: 1 }, caller));
+    follow((page) => read['secrets.listEntries'](filter, page, caller));
+    follow((page) => read['secrets.listEntries'](filter, { ...page, limit: 1 }, caller));
   }
   const place = { scope: ADA, name: sampleSecret(1).name };
   read['secrets.get'](place, caller);

@@ -122,6 +122,13 @@ export const SHARED_LISTS: readonly PagedList[] = [
     placeOf: ({ name }: { readonly name: string }) => placeOfNumber(name),
   },
   {
+    name: 'entries of secrets',
+    add: async (store, places) => void (await Promise.all(places.map((n) => store.secrets.insert(placedSecret(n))))),
+    remove: (store, n) => store.secrets.remove(placedSecret(n).scope, placedSecret(n).name, SECRET_SCOPES),
+    list: (store, page) => store.secrets.listEntries({}, page, SECRET_SCOPES),
+    placeOf: ({ name }: { readonly name: string }) => placeOfNumber(name),
+  },
+  {
     name: 'devices by owner and shares',
     add: async (store, places) => void (await Promise.all(places.map((n) => store.devices.insert(reachableDevice(n))))),
     remove: (store, n) => store.devices.remove(idOf(n), GONE, [ADA, BOB]),

@@ -78,6 +78,27 @@ export const secretCases: readonly StoreCase[] = [
     },
   },
   {
+    name: 'secrets: a list of entries is the same list, for the same callers, without the values',
+    async run({ store }) {
+      const secrets = [sampleSecret(1, { scope: ACME }), sampleSecret(2, { sealed: 's'.repeat(30_000) }), sampleSecret(3, { scope: BOB })];
+      await insertAll(store, ...secrets.toReversed());
+      await store.secrets.update(ADA, sampleSecret(2).name, CHANGE, 1, [ADA]);
+      for (const caller of [SYSTEM_SCOPE, [ADA, ACME], [BOB], ...STRANGERS] as const) {
+        for (const filter of [{}, { scope: ADA }]) {
+          const { items, next } = await store.secrets.list(filter, ALL, caller);
+          const entries = items.map(({ sealed: _value, ...entry }) => entry);
+          assert.deepStrictEqual(await store.secrets.listEntries(filter, ALL, caller), { items: entries, next });
+        }
+      }
+      const { items, next } = await store.secrets.listEntries({}, { limit: 1 }, SYSTEM_SCOPE);
+      const second = await store.secrets.listEntries({}, { limit: 1, ...(next === null ? {} : { cursor: next }) }, SYSTEM_SCOPE);
+      assert.deepEqual(
+        [...items, ...second.items].map(({ name }) => name),
+        [secrets[0]!.name, secrets[1]!.name],
+      );
+    },
+  },
+  {
     name: 'secrets: a name stands once in a scope, and is another secret in another scope and in other letters',
     async run({ store }) {
       const others = [sampleSecret(2, { name: NAME, scope: BOB }), sampleSecret(3, { name: NAME.toLowerCase() })];

@@ -7,6 +7,7 @@ const ALL = { limit: 500 };
 const READ_BACK = 'secrets: one is read back as it was inserted, with revision 1';
 const FOREIGN = 'secrets: one whose scope the caller does not hold is answered like one that does not exist, and nothing is changed';
 const LISTED = 'secrets: a list shows what the caller may see and nothing else, in the order of scope and name';
+const ENTRIES = 'secrets: a list of entries is the same list, for the same callers, without the values';
 const ONCE = 'secrets: a name stands once in a scope, and is another secret in another scope and in other letters';
 const UPDATED = 'secrets: an update sets the value and its key, who made it and when, and nothing else; the revision grows';
 const REFUSED = 'secrets: an update of another revision is store_conflict, one of a secret that is not there not_found; nothing is changed';
@@ -62,6 +63,15 @@ export const secretBreaks: readonly Break[] = [
     list: async (filter, page, caller) => {
       const { items, next } = await good.list({}, page, caller);
       return { items: items.filter(({ scope }) => filter.scope === undefined || filter.scope.startsWith(scope)), next };
+    },
+  })),
+  breaking(ENTRIES, 'has the values in it', (good) => ({ listEntries: good.list })),
+  breaking(ENTRIES, 'ignores the caller', (good) => ({ listEntries: (filter, page) => good.listEntries(filter, page, SYSTEM_SCOPE) })),
+  breaking(ENTRIES, 'passes the filter over', (good) => ({ listEntries: (_, page, caller) => good.listEntries({}, page, caller) })),
+  breaking(ENTRIES, 'forgets who changed it last', (good) => ({
+    listEntries: async (...args) => {
+      const { items, next } = await good.listEntries(...args);
+      return { items: items.map((entry) => ({ ...entry, updatedBy: entry.createdBy })), next };
     },
   })),
   breaking(ONCE, 'overwrites', (good) => ({

@@ -360,11 +360,16 @@ function organisations({ all, read, change, byId, insert, remove, revoke }) {
 function secrets({ all, read, change, remove }) {
   const at = (scope, name) => all('secret').find((one) => one.scope === scope && one.name === name);
   const find = (scope, name, caller) => (sees(caller, scope) ? at(scope, name) : undefined);
+  const list = async (filter, page, caller) => {
+    const found = all('secret').filter((one) => sees(caller, one.scope) && fits(filter, one, ['scope']));
+    return pageOf('secrets', found, ({ scope, name }) => [scope, name], page);
+  };
   return {
     get: (scope, name, caller) => read(() => find(scope, name, caller)),
-    list: async (filter, page, caller) => {
-      const found = all('secret').filter((one) => sees(caller, one.scope) && fits(filter, one, ['scope']));
-      return pageOf('secrets', found, ({ scope, name }) => [scope, name], page);
+    list,
+    listEntries: async (...args) => {
+      const { items, next } = await list(...args);
+      return { items: items.map(({ sealed: _value, ...entry }) => entry), next };
     },
     insert: (secret) =>
       change(() => at(secret.scope, secret.name) === undefined && all('secret').push({ ...copy(secret), revision: 1 }) > 0),

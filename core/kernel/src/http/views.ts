@@ -18,7 +18,7 @@ import type {
   Registration,
   RegistrationView,
   Role,
-  Secret,
+  SecretEntry,
   SecretView,
   SessionView,
   Share,
@@ -142,7 +142,7 @@ export function keyView(key: ApiKey, now: UnixMs): KeyView {
 }
 
 /** A secret, by all but what it is about. */
-export function secretView({ scope, name, createdAt, createdBy, updatedAt, updatedBy }: Secret): SecretView {
+export function secretView({ scope, name, createdAt, createdBy, updatedAt, updatedBy }: SecretEntry): SecretView {
   return { scope, name, created_at: time(createdAt), created_by: createdBy, updated_at: time(updatedAt), updated_by: updatedBy };
 }
 

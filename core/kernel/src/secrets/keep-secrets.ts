@@ -1,4 +1,12 @@
-import { isTowlineError, type Page, type PageRequest, type Principal, type Secret, TowlineError } from '@towline/contract';
+import {
+  isTowlineError,
+  type Page,
+  type PageRequest,
+  type Principal,
+  type Secret,
+  type SecretEntry,
+  TowlineError,
+} from '@towline/contract';
 import { type Scope, secretNameFault, secretValueFault } from '@towline/protocol';
 import { callerOf, requireOnScope } from '../access/roles.ts';
 import { createTurns } from '../enrolment/turns.ts';
@@ -21,7 +29,7 @@ export interface KeepingParts extends ChangeParts {
 /** Secrets of people and organisations; what a session gets of them is judged elsewhere. */
 export interface SecretKeeping {
   /** Those whose names a principal may see: of the scopes it holds, in whatever role. */
-  list(principal: Principal, filter: { readonly scope?: Scope }, page: PageRequest): Promise<Page<Secret>>;
+  list(principal: Principal, filter: { readonly scope?: Scope }, page: PageRequest): Promise<Page<SecretEntry>>;
   /** Sets or replaces one. @throws TowlineError `not_found`, `forbidden`, `invalid_request`, `conflict`, `org_deleted`. */
   set(asker: Asker, place: SecretName, value: string): Promise<Secret>;
   /** @throws TowlineError `not_found`, `forbidden`. */
@@ -34,7 +42,7 @@ export function createSecretKeeping(parts: KeepingParts): SecretKeeping {
   // Secrets set at the same moment must not all find room below the bound.
   const inTurn = createTurns();
   return {
-    list: (principal, filter, page) => store.secrets.list(filter, page, callerOf(principal)),
+    list: (principal, filter, page) => store.secrets.listEntries(filter, page, callerOf(principal)),
     async set(asker, place, value) {
       const { principal } = asker;
       requireToSet(principal, place.scope);
@@ -93,7 +101,7 @@ async function refuseLate({ store }: KeepingParts, scope: Scope): Promise<void> 
   } catch (error) {
     // Only then: a store that failed says nothing about the organisation.
     if (!isTowlineError(error) || error.code !== 'org_deleted') throw error;
-    const { items } = await store.secrets.list({ scope }, { limit: MAX_SECRETS }, [scope]);
+    const { items } = await store.secrets.listEntries({ scope }, { limit: MAX_SECRETS }, [scope]);
     for (const { name } of items) await store.secrets.remove(scope, name, [scope]);
     throw error;
   }
