@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { startSshTunnel } from './support/ssh-tunnel.mjs';
+import { startOpenSsh } from './support/openssh.mjs';
 import { median, percentile, startSystem } from './support/towline.mjs';
 import { beginBulk, fetchBytes, openings, rate, roundTrips, sendBytes } from './support/traffic.mjs';
 
@@ -26,8 +26,8 @@ try {
   await system.startDevice('bench', 'tls');
   const forward = system.begin('towline', ['--json', 'bench', 'forward', ...wanted.map((port) => `0:127.0.0.1:${port}`)], system.user);
   const ways = { towline: named(await localPorts(forward)) };
-  ssh = await startSshTunnel(wanted);
-  ways.ssh = named(ssh.ports);
+  ssh = await startOpenSsh();
+  ways.ssh = named(await ssh.through(wanted));
   console.log(`${cpus().length} x ${cpus()[0].model}, Node ${process.version}, ${bytes / 1_048_576} MiB a flow`);
   console.table(await measure(ways));
 } finally {
