@@ -5,8 +5,8 @@ import { CONNECT_TIMEOUT_MS, invalidCertWarning, relayAddress, resolveTrust } fr
 import { isTowlineError } from '@towline/protocol';
 import { loadQuiche } from '../binding/load-quiche.ts';
 import type { HostPort } from '../binding/quiche.ts';
+import type { ConnectionEnd } from '../loop/connection-end.ts';
 import { connectQuic, type DialledConnection } from '../loop/quic-client.ts';
-import type { ConnectionEnd } from '../loop/quic-connection.ts';
 import { openUdpSocket } from '../loop/udp-socket.ts';
 import { askTls } from './ask-tls.ts';
 import { type Chain, checkAccepted, explainAlert, readCertificates } from './certificate-verdict.ts';

@@ -11,7 +11,8 @@ import {
   TowlineError,
   toTowlineError,
 } from '@towline/protocol';
-import type { ConnectionEnd, QuicConnection } from '../loop/quic-connection.ts';
+import type { ConnectionEnd } from '../loop/connection-end.ts';
+import type { QuicConnection } from '../loop/quic-connection.ts';
 import type { QuicStream } from '../loop/quic-stream.ts';
 import { type LinkMessage, linkMessage, MAX_LINK_MESSAGE } from './messages.ts';
 

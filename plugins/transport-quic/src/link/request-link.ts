@@ -1,7 +1,8 @@
 import type { DialRequest, Link } from '@towline/contract';
 import { cancellation, type LinkLimits, notTowline, type RetryAfter, readMessage } from '@towline/link';
 import { ERRORS, errorCodeOfWire, fromPublicError, TowlineError } from '@towline/protocol';
-import type { ConnectionEnd, QuicConnection } from '../loop/quic-connection.ts';
+import type { ConnectionEnd } from '../loop/connection-end.ts';
+import type { QuicConnection } from '../loop/quic-connection.ts';
 import { linkAnswer, linkRequest, MAX_LINK_MESSAGE } from './messages.ts';
 import { createQuicLink } from './quic-link.ts';
 

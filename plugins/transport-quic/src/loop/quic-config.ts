@@ -13,7 +13,7 @@ export const KEEP_ALIVE_MS = 10_000;
 /**
  * No limit over all streams of a connection. That of quiche 0.18 shrinks to some kilobytes once it has been used up,
  * and never counts back what was left unread in a stream that broke; measured, three unread streams then stall all
- * others. What is held unread is bounded in quic-connection.ts.
+ * others. What is held unread is bounded in quic-connection.ts and incoming-heads.ts.
  */
 const CONNECTION_WINDOW = 2 ** 60;
 /** Largest window of one stream, bytes: 100 Mbit/s at 300 ms. */

@@ -1,12 +1,16 @@
-import { ERRORS, MAX_STREAM_HEAD, TowlineError, toTowlineError } from '@towline/protocol';
+import { ERRORS, TowlineError, toTowlineError } from '@towline/protocol';
 import type { HostPort, NativeConnection } from '../binding/quiche.ts';
 import { BrokenStreams } from './broken-streams.ts';
+import { type ConnectionEnd, closeNative, endOf, LOST } from './connection-end.ts';
 import { MAX_ADDRESS_CHANGES } from './connection-ids.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
+import { DelayedAcks } from './delayed-acks.ts';
+import { IncomingHeads } from './incoming-heads.ts';
 import type { PacketSlab } from './packet-slab.ts';
 import { PeerPlaces } from './peer-places.ts';
 import { QuicStream, type QuicStreamHost } from './quic-stream.ts';
-import { encodeStreamHead, IncomingHead } from './stream-head.ts';
+import { encodeStreamHead } from './stream-head.ts';
+import { TurnTimer } from './turn-timer.ts';
 import { WaitingWriters } from './waiting-writers.ts';
 
 /** Packets that go out in one turn, so that other connections get theirs. */
@@ -31,37 +35,11 @@ const MAX_STRANGER_BYTES = 24_576;
  * readers of fast transfers need. Above it the largest is reset.
  */
 const MAX_HELD_BYTES = 536_870_912;
-/**
- * Bytes that heads may hold which are not whole: dozens of the longest. While they hold more, further streams wait in
- * quiche, unread.
- */
-const MAX_HEAD_BYTES = 2_097_152;
-/** Streams of which the peer said that they broke before they began here. */
-const MAX_BROKEN_BEFORE = 1_024;
 /** Bytes that are still taken in for streams nobody reads while the peer says goodbye. */
 const MAX_LAST_BYTES = 8_388_608;
-/** Longest reason that surely fits into the packet that closes a connection, bytes. */
-const MAX_REASON_BYTES = 800;
-
-/**
- * Time an acknowledgement waits for something to go along with, milliseconds: the answer to a key press carries it then,
- * which halves the packets. Below the 25 ms that each end reckons with (RFC 9000 section 18.2, max_ack_delay).
- */
-const ACK_DELAY_MS = 5;
-/** Packets that are acknowledged at once when so many wait for it, as RFC 9000 section 13.2.2 asks for. */
-const ACKED_TOGETHER = 2;
 
 /** Silence after which a peer that is asked again may be sending to where this end is no more, milliseconds. */
 const ALARM_MS = 200;
-
-/** How a connection came to its end. `by` peer: it said so; `lost`: nobody said anything. */
-export interface ConnectionEnd {
-  readonly by: 'self' | 'peer' | 'lost';
-  /** Whether `code` is a number of the link protocol and not one of QUIC. */
-  readonly isApp: boolean;
-  readonly code: number;
-  readonly reason: string;
-}
 
 /** What a connection is built with. */
 export interface ConnectionParts {
@@ -93,12 +71,8 @@ export class QuicConnection implements QuicStreamHost {
   readonly closed: Promise<ConnectionEnd>;
   readonly #parts: ConnectionParts;
   readonly #streams = new Map<number, QuicStream>();
-  readonly #heads = new Map<number, IncomingHead>();
+  readonly #heads: IncomingHeads;
   readonly #broken: BrokenStreams;
-  readonly #brokenBefore = new Set<number>();
-  #headBytes = 0;
-  #headsWait = false;
-  #requestBytes = 0;
   readonly #writers = new WaitingWriters();
   readonly #onlyWriting = new Set<QuicStream>();
   readonly #places: PeerPlaces;
@@ -117,16 +91,12 @@ export class QuicConnection implements QuicStreamHost {
   #tookPacket = false;
   /** Somebody has something to send, or may have. */
   #urgent = false;
-  /** Packets taken in, and bytes read, of which the peer was not told. */
-  #unacked = 0;
-  #unackedBytes = 0;
-  #ackDueMs = Number.POSITIVE_INFINITY;
+  readonly #acks: DelayedAcks;
   #probes = false;
   #alarm = false;
   #flushedBytes = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timer = new TurnTimer(() => this.#expire());
   #late: NodeJS.Timeout | undefined;
-  #timerDueMs = Number.POSITIVE_INFINITY;
   #nextStreamId: number;
   #listener: ((stream: QuicStream) => void) | null = null;
   #draining = false;
@@ -148,7 +118,10 @@ export class QuicConnection implements QuicStreamHost {
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     this.native = parts.native;
-    this.#broken = new BrokenStreams(parts.native, (id, received) => this.counted(id, { received }));
+    const counted = (id: number, received: number) => this.counted(id, { received });
+    this.#broken = new BrokenStreams(parts.native, counted);
+    this.#heads = new IncomingHeads(parts.native, counted);
+    this.#acks = new DelayedAcks(parts.slab.packetBytes);
     this.#places = new PeerPlaces(parts.native, { local: parts.socket.local, peer: parts.peer });
     // A client has chosen its peer.
     this.#admitted = parts.role === 'client';
@@ -269,13 +242,13 @@ export class QuicConnection implements QuicStreamHost {
   receive(packet: Buffer, from: HostPort): void {
     if (this.#gone || !this.#maySend(from)) return;
     this.#bytesIn += packet.length;
-    if (!this.#admitted && this.#bytesIn > MAX_STRANGER_BYTES + 2 * this.#requestBytes) return this.turnAway();
+    if (!this.#admitted && this.#bytesIn > MAX_STRANGER_BYTES + 2 * this.#heads.requestBytes) return this.turnAway();
     // What is not for us, damaged or repeated is as if it had been lost. What ends the connection is seen in the turn.
     if (this.#places.take(packet, from)) {
       this.#lastPacketMs = performance.now();
       this.#received = true;
       this.#tookPacket = true;
-      this.#unacked += 1;
+      this.#acks.tookPacket();
     }
     this.#schedule();
   }
@@ -298,7 +271,7 @@ export class QuicConnection implements QuicStreamHost {
     this.#flush();
     if (this.#end) return;
     this.#end = { by: 'self', isApp, code, reason };
-    this.#closeNative(isApp, code, reason);
+    closeNative(this.native, this.#end);
     this.#flush();
     this.#settle();
   }
@@ -318,7 +291,7 @@ export class QuicConnection implements QuicStreamHost {
 
   /** Ends the connection as if the way were cut, without a word. */
   abandon(): void {
-    this.#end ??= { by: 'lost', isApp: false, code: 0, reason: '' };
+    this.#end ??= LOST;
     this.#leave();
   }
 
@@ -348,7 +321,7 @@ export class QuicConnection implements QuicStreamHost {
     if (id === 0) return;
     this.#streamBytesOut += sent;
     this.#streamBytesIn += received;
-    this.#unackedBytes += received;
+    this.#acks.read(received);
     if (this.#draining) this.#drained += received;
   }
 
@@ -383,11 +356,7 @@ export class QuicConnection implements QuicStreamHost {
     const stream = this.#streams.get(id);
     if (stream) return stream.wasReset(error);
     if (id % 4 === this.#nextStreamId % 4) return;
-    this.#brokenBefore.add(id);
-    for (const oldest of this.#brokenBefore) {
-      if (this.#brokenBefore.size <= MAX_BROKEN_BEFORE) return;
-      this.#brokenBefore.delete(oldest);
-    }
+    this.#heads.breakBefore(id);
   }
 
   resetSending(id: number, wire: number): void {
@@ -467,9 +436,8 @@ export class QuicConnection implements QuicStreamHost {
    * more packets may be there to be acknowledged with them.
    */
   #putAckOff(): void {
-    if (this.#unacked >= ACKED_TOGETHER || this.#unackedBytes > this.#parts.slab.packetBytes) return this.wantsTurn();
-    this.#ackDueMs = Math.min(this.#ackDueMs, performance.now() + ACK_DELAY_MS);
-    this.#arm();
+    if (this.#acks.putOff()) this.#arm();
+    else this.wantsTurn();
   }
 
   #beEstablished(): void {
@@ -483,7 +451,7 @@ export class QuicConnection implements QuicStreamHost {
   #read(): void {
     if (this.#streams.size <= FEW_STREAMS && !this.#draining)
       for (const stream of this.#streams.values()) if (this.native.streamReadable(stream.id)) stream.receive();
-    this.#headsWait = false;
+    this.#heads.beginTurn();
     if (this.native.isReadable()) this.#readListed();
   }
 
@@ -509,27 +477,9 @@ export class QuicConnection implements QuicStreamHost {
   #readHead(id: number): void {
     if (id % 4 === this.#nextStreamId % 4) return this.#refuse(id);
     if (!this.#admitted && id !== 0) return this.close(ERRORS.protocol_error.wire, 'A second stream came before the link was there.');
-    let head = this.#heads.get(id);
-    if (head === undefined) {
-      this.#headsWait ||= this.#headBytes > MAX_HEAD_BYTES;
-      if (this.#headBytes > MAX_HEAD_BYTES) return;
-      head = new IncomingHead(MAX_STREAM_HEAD);
-      this.#heads.set(id, head);
-    }
-    let whole: Buffer | null;
-    const before = head.received;
-    try {
-      whole = head.read(this.native, id);
-    } catch {
-      // Reset before it began, or no head at all.
-      this.#headBytes += head.received - before;
-      return this.#refuse(id);
-    }
-    this.#headBytes += head.received - before;
-    if (id === 0) this.#requestBytes = head.received;
-    this.counted(id, { received: head.received - before });
+    const whole = this.#heads.read(id);
     if (whole === null) return;
-    if (this.#brokenBefore.delete(id)) return this.#refuse(id);
+    if (whole === 'broken') return this.#refuse(id);
     this.#forgetHead(id);
     const stream = new QuicStream(this, { id, head: whole, announce: null });
     this.#streams.set(id, stream);
@@ -549,10 +499,8 @@ export class QuicConnection implements QuicStreamHost {
   }
 
   #forgetHead(id: number): void {
-    this.#headBytes -= this.#heads.get(id)?.received ?? 0;
-    this.#heads.delete(id);
     // Those that waited for room are read in the next turn.
-    if (this.#headsWait) this.wantsTurn();
+    if (this.#heads.forget(id)) this.wantsTurn();
   }
 
   #lookForStops(): void {
@@ -575,9 +523,7 @@ export class QuicConnection implements QuicStreamHost {
 
   #flush(): void {
     this.#flushedBytes = this.#streamBytesOut;
-    this.#unacked = 0;
-    this.#unackedBytes = 0;
-    this.#ackDueMs = Number.POSITIVE_INFINITY;
+    this.#acks.sent();
     const { slab, socket, currentSocket } = this.#parts;
     const from = currentSocket?.() ?? socket;
     const before = this.#bytesOut;
@@ -597,7 +543,7 @@ export class QuicConnection implements QuicStreamHost {
     if (!this.#end) this.wantsTurn();
   }
 
-  /** One timer: quiche's, the one that keeps the way open, or that of an acknowledgement, whichever is first. It is only ever moved forward when it fires. */
+  /** One timer: quiche's, the one that keeps the way open, or that of an acknowledgement, whichever is first. */
   #arm(): void {
     const { keepAliveMs } = this.#parts;
     const nowMs = performance.now();
@@ -605,17 +551,10 @@ export class QuicConnection implements QuicStreamHost {
     const nativeDueMs = native === null ? Number.POSITIVE_INFINITY : nowMs + native;
     const aliveDueMs =
       keepAliveMs === null || this.#end || !this.#isEstablished ? Number.POSITIVE_INFINITY : this.#lastSentMs + keepAliveMs;
-    const dueMs = Math.min(nativeDueMs, aliveDueMs, this.#ackDueMs);
-    if (dueMs === Number.POSITIVE_INFINITY || (this.#timer && this.#timerDueMs <= dueMs)) return;
-    clearTimeout(this.#timer);
-    this.#timerDueMs = dueMs;
-    this.#timer = setTimeout(this.#expire, Math.max(1, Math.ceil(dueMs - nowMs)));
-    if (this.#settled) this.#timer.unref();
+    this.#timer.arm(Math.min(nativeDueMs, aliveDueMs, this.#acks.dueMs), nowMs);
   }
 
-  readonly #expire = (): void => {
-    this.#timer = undefined;
-    this.#timerDueMs = Number.POSITIVE_INFINITY;
+  #expire(): void {
     if (this.#gone) return;
     // Quiche's own time may not have come: the timer is not moved when that is put off.
     if (this.native.timeout() === 0) {
@@ -625,30 +564,16 @@ export class QuicConnection implements QuicStreamHost {
     }
     this.#received = true;
     this.wantsTurn();
-  };
+  }
 
   // The end
 
   #lookForEnd(): void {
     const { native } = this;
     if (!native.isClosed() && !native.isDraining()) return;
-    const peer = native.peerError();
-    const local = native.localError();
-    if (peer) this.#end ??= { by: 'peer', isApp: peer.isApp, code: peer.errorCode, reason: Buffer.from(peer.reason).toString('utf8') };
-    else if (local && !native.isTimedOut())
-      this.#end ??= { by: 'self', isApp: local.isApp, code: local.errorCode, reason: Buffer.from(local.reason).toString('utf8') };
-    else this.#end ??= { by: 'lost', isApp: false, code: 0, reason: '' };
+    this.#end ??= endOf(native);
     this.#settle();
     if (native.isClosed()) this.#leave();
-  }
-
-  /** What quiche said of its own accord is kept: it is the first reason. */
-  #closeNative(isApp: boolean, code: number, reason: string): void {
-    try {
-      this.native.close(isApp, code, cut(reason));
-    } catch {
-      // Closed already.
-    }
   }
 
   #settle(): void {
@@ -657,7 +582,7 @@ export class QuicConnection implements QuicStreamHost {
     const end = this.#end!;
     this.#late = setTimeout(() => this.#leave(), CLOSING_MS);
     this.#late.unref();
-    this.#timer?.unref();
+    this.#timer.unref();
     this.#parts.onOver?.();
     // The link may have a better word for it; streams are told through it.
     setImmediate(() => this.#resolveClosed(end));
@@ -677,17 +602,8 @@ export class QuicConnection implements QuicStreamHost {
     if (this.#gone) return;
     this.#settle();
     this.#gone = true;
-    clearTimeout(this.#timer);
+    this.#timer.stop();
     clearTimeout(this.#late);
     this.#onGone();
   }
-}
-
-function cut(reason: string): Buffer {
-  const bytes = Buffer.from(reason);
-  if (bytes.length <= MAX_REASON_BYTES) return bytes;
-  let end = MAX_REASON_BYTES;
-  // Not in the middle of a character.
-  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end -= 1;
-  return bytes.subarray(0, end);
 }
