@@ -43,5 +43,7 @@ export const MAX_REMEMBERED_EXTRAS = 67_108_864;
 /** Patterns of a sync and their characters, all together: they fit an opening with room to spare. */
 export const MAX_PATTERNS = 256;
 export const MAX_PATTERN_BYTES = 12_288;
+/** Files of one session that are noted by name in the audit trail; the rest is noted as a number. */
+export const MAX_NOTED_FILES = 200;
 /** Folders that are watched at a time on each side. */
 export const MAX_WATCHED_FOLDERS = 100_000;

@@ -9,6 +9,7 @@ import { sendFiles } from '../send/send-files.ts';
 import { absolutePath, copyName, openSource } from '../send/source.ts';
 import { faultCode, faultText } from '../tree/file-fault.ts';
 import { PeerFault } from '../wire/read-frames.ts';
+import { isProgressShown } from './progress.ts';
 
 /** One source of a copy and where it goes. */
 export interface Copy {
@@ -44,7 +45,7 @@ async function put({ host, copy, exact, observer, onOpened }: AttemptParts): Pro
   });
   onOpened();
   await converse(session, { host, place: `${copy.device}:${copy.target}` }, async () => {
-    await sendFiles({ input: session.input(0), output: session.output(0), source, count: true, observer });
+    await sendFiles({ input: session.input(0), output: session.output(0), source, count: isProgressShown(host), observer });
     session.output(0).end();
   });
 }
@@ -53,7 +54,7 @@ async function get({ host, copy, exact, observer, onOpened }: AttemptParts): Pro
   const opened = await openTarget(here(copy.target), exact).catch((error: unknown) => failHere(copy.target, error));
   // The name is the one that the user typed: a device must not choose which file here is written.
   const target = { ...opened, name: opened.name ?? copyName(copy.source) };
-  const body: FilesBody = { operation: 'read', path: copy.source, count: true };
+  const body: FilesBody = { operation: 'read', path: copy.source, count: isProgressShown(host) };
   const { session } = await host.openSession(FILES_PROTOCOL, body).catch((error: unknown) => {
     target.folder.release();
     throw error;

@@ -20,10 +20,15 @@ export interface Progress {
   stop(): void;
 }
 
+/** Whether anybody sees how far a copy is: for nobody else the source is counted beforehand, which takes as long as announcing it. */
+export function isProgressShown(host: CliHost): boolean {
+  return host.json || host.stderr.isTTY === true;
+}
+
 /** Starts to show. */
 export function showProgress(host: CliHost, figures: () => CopyFigures): Progress {
   if (host.json) return repeat(EVENT_MS, () => void host.stdout.write(`${JSON.stringify({ event: 'progress', ...eventOf(figures()) })}\n`));
-  if (host.stderr.isTTY !== true) return { clear() {}, stop() {} };
+  if (!isProgressShown(host)) return { clear() {}, stop() {} };
   const rate = createRate();
   const clear = () => void host.stderr.write('\r\u001b[K');
   const shown = repeat(REDRAW_MS, () => {

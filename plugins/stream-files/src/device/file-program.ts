@@ -1,5 +1,5 @@
 // The program that reads and writes files on the device, as the user that the device works as. Started by ../device.ts with the request as its one
-// argument; the stream is its standard input and output, and what it did it tells on standard error, one line of JSON a file.
+// argument; the stream is its standard input and output, and what it did it tells on standard error, in lines of JSON.
 import { Socket } from 'node:net';
 import { sendList } from '../list/send-list.ts';
 import { type FilesBody, filesBodySchema, type SyncWriteBody } from '../messages.ts';
@@ -17,14 +17,17 @@ import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame } from '../wire/frames.ts';
 import { codeForPeer, PeerFault } from '../wire/read-frames.ts';
 import type { FileReport } from './file-report.ts';
+import { createFileTeller } from './tell-files.ts';
 
 // Node's own stdout writes to a pipe without ever giving way.
 const input = new Socket({ fd: 0, readable: true, writable: false });
 const output = new Socket({ fd: 1, readable: false, writable: true });
+const teller = createFileTeller(process.stderr);
 let failures = 0;
 
 const writer = new FrameWriter(output);
 process.exitCode = await serve();
+teller.finish();
 await writer.end();
 process.exit();
 
@@ -96,6 +99,5 @@ function sentIn(path: string): (below: Buffer, moved: number | null) => void {
 
 function report(path: Buffer, below: Buffer, about: Omit<FileReport, 'path'>): void {
   if (!about.ok) failures += 1;
-  const whole = joinPath(path, below).toString('latin1');
-  process.stderr.write(`${JSON.stringify({ path: whole, ...about })}\n`);
+  teller.tell({ path: joinPath(path, below).toString('latin1'), ...about });
 }

@@ -10,3 +10,8 @@ export const fileReportSchema = z.object({
 });
 /** See {@link fileReportSchema}. */
 export type FileReport = z.infer<typeof fileReportSchema>;
+
+/** What it tells of many files that are not noted by name. */
+export const moreFilesSchema = z.object({ files: z.int().min(1), failed: z.int().min(0), bytes: z.int().min(0) });
+/** See {@link moreFilesSchema}. */
+export type MoreFiles = z.infer<typeof moreFilesSchema>;

@@ -1,18 +1,20 @@
 import type { Readable } from 'node:stream';
 import type { DeviceContext, SessionNote } from '@towline/contract';
 import { printable } from '@towline/protocol';
+import { z } from 'zod';
+import { MAX_NOTED_FILES } from '../limits.ts';
 import type { FilesBody } from '../messages.ts';
 import { shownPath } from '../tree/names.ts';
-import { type FileReport, fileReportSchema } from './file-report.ts';
+import { type FileReport, fileReportSchema, type MoreFiles, moreFilesSchema } from './file-report.ts';
 
-/** Files of one session that are noted by name; the rest is noted as a number. */
-const MAX_NOTED_FILES = 200;
 /** Characters of a path in a note: a note holds 2,000 bytes. */
 const MAX_NOTED_PATH = 400;
 /** Characters of a line that go to the log. */
 const MAX_LOGGED = 500;
 /** Longest line that is read, characters: a report holds a path, escaped. The user it runs as may have the program write anything. */
 const MAX_LINE = 65_536;
+
+const reportSchema = z.union([fileReportSchema, moreFilesSchema]);
 
 /** Notes in the audit trail what a session does with files. */
 export interface FileNotes {
@@ -26,21 +28,23 @@ export interface FileNotes {
 export function createFileNotes({ note, log }: Pick<DeviceContext, 'note' | 'log'>, { operation }: FilesBody): FileNotes {
   const rest = { files: 0, failed: 0, bytes: 0 };
   let noted = 0;
+  const add = ({ files, failed, bytes }: MoreFiles) => {
+    rest.files += files;
+    rest.failed += failed;
+    rest.bytes += bytes;
+  };
   const take = (report: FileReport) => {
-    if (noted < MAX_NOTED_FILES && note(noteOf(report, operation))) {
-      noted += 1;
-      return;
-    }
-    rest.files += 1;
-    rest.failed += report.ok ? 0 : 1;
-    rest.bytes += report.bytes;
+    const isNoted = noted < MAX_NOTED_FILES && note(noteOf(report, operation));
+    if (isNoted) noted += 1;
+    else add({ files: 1, failed: report.ok ? 0 : 1, bytes: report.bytes });
   };
   return {
     async follow(lines) {
       for await (const line of boundedLines(lines)) {
         const report = reportOf(line);
         if (report === null) log.warn('the program that works on files wrote', { line: printable(line.slice(0, MAX_LOGGED)) });
-        else take(report);
+        else if ('path' in report) take(report);
+        else add(report);
       }
     },
     finish() {
@@ -73,9 +77,9 @@ function noteOf({ path, bytes, ok, code, removed }: FileReport, opened: string):
   return { outcome: ok ? 'ok' : 'failed', detail: { operation, path: cut, bytes, ...(code === undefined ? {} : { reason: code }) } };
 }
 
-function reportOf(line: string): FileReport | null {
+function reportOf(line: string): FileReport | MoreFiles | null {
   try {
-    return fileReportSchema.parse(JSON.parse(line));
+    return reportSchema.parse(JSON.parse(line));
   } catch {
     return null;
   }

@@ -12,10 +12,24 @@ import { Turns } from './turns.ts';
 /** What became of a file. */
 export type Placed = 'done' | 'same';
 
+/** Is told once what became of a file. */
+export interface PlacedTo {
+  /** It stands in its place; `isDurable` when it is on the disk, but for its name, which is a matter of its folder. */
+  done(placed: Placed, isDurable: boolean): void;
+  /** It does not. */
+  failed(error: unknown): void;
+}
+
+/** An open folder, and what earlier copies left in it; null when it was made just now. */
+interface ReceivingFolder {
+  readonly folder: Folder;
+  readonly partials: PartialsOfFolder | null;
+}
+
 /** A file that is wanted, until it stands in its place or cannot. */
 interface Wanted {
   readonly file: IncomingFile;
-  readonly settle: (outcome: Promise<Placed>) => void;
+  readonly to: PlacedTo;
   hashing: Promise<void> | null;
   isBeingHashed: boolean;
   isDropped: boolean;
@@ -28,6 +42,8 @@ export class ContentQueue {
   readonly #comparing = new Turns(FILES_COMPARED_AT_ONCE);
   readonly #placing = new Turns(FILES_PLACED_AT_ONCE);
   #wanted: Wanted[] = [];
+  /** What goes on beside the stream. */
+  readonly #working = new Set<Promise<void>>();
   #isInterrupted = false;
 
   constructor(writer: FrameWriter, observer: TransferObserver) {
@@ -36,7 +52,22 @@ export class ContentQueue {
   }
 
   /** Receives one file into a folder. Resolves when it stands there. @throws FileFault, system errors. */
-  async receive(entry: IncomingEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<Placed> {
+  receive(entry: IncomingEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<Placed> {
+    return new Promise((resolve, reject) => this.take(entry, { folder, partials }, { done: resolve, failed: reject }));
+  }
+
+  /** Receives one file into a folder. Many small ones are done without a promise between the steps, which would take as long as the steps. */
+  take(entry: IncomingEntry, { folder, partials }: ReceivingFolder, to: PlacedTo): void {
+    try {
+      const small = this.#isInterrupted ? null : IncomingFile.planSmall(entry, folder, partials);
+      if (small !== null) this.#want(small, to);
+      else this.#track(this.#compare(entry, { folder, partials }, to).catch((error: unknown) => to.failed(error)));
+    } catch (error) {
+      to.failed(error);
+    }
+  }
+
+  async #compare(entry: IncomingEntry, { folder, partials }: ReceivingFolder, to: PlacedTo): Promise<void> {
     await this.#comparing.take();
     let hasTurn = true;
     const give = () => {
@@ -46,20 +77,36 @@ export class ContentQueue {
     try {
       const file = await IncomingFile.plan(entry, folder, partials);
       if (this.#isInterrupted) return await file.close().then(() => Promise.reject(new FileFault('interrupted')));
-      // Most files are small and new: they wait for their content without a descriptor.
+      // It waits for its content without a descriptor.
       if (!file.isOpen) give();
-      return await new Promise<Placed>((resolve) => this.#want(file, resolve));
+      await new Promise<void>((resolve) =>
+        this.#want(file, {
+          done: (placed, isDurable) => {
+            resolve();
+            to.done(placed, isDurable);
+          },
+          failed: (error) => {
+            resolve();
+            to.failed(error);
+          },
+        }),
+      );
     } finally {
       give();
     }
   }
 
   /** The sender begins a file. @throws TowlineError `protocol_error`. */
-  async begin(payload: Buffer): Promise<void> {
+  begin(payload: Buffer): Promise<void> | undefined {
     const wanted = this.#first(payload.readUInt32BE(0));
-    wanted.isBeingHashed = false;
-    await wanted.hashing;
     const from = decodeLength(payload, 4);
+    wanted.isBeingHashed = false;
+    if (wanted.hashing === null && !wanted.file.isOpen) return wanted.file.begin(from);
+    return this.#beginOpen(wanted, from);
+  }
+
+  async #beginOpen(wanted: Wanted, from: number): Promise<void> {
+    await wanted.hashing;
     await wanted.file.begin(from);
     this.#observer.onBytes?.(from, 'same');
     this.#dropFailed(wanted);
@@ -81,13 +128,32 @@ export class ContentQueue {
   }
 
   /** Everything of the first file has come. @throws TowlineError `protocol_error`. */
-  async end(payload: Buffer): Promise<void> {
+  end(payload: Buffer): Promise<void> | undefined {
     const wanted = this.#first(payload.readUInt32BE(0));
     if (!wanted.file.isBegun) throw new TowlineError('protocol_error', 'The peer ended a file that it had not begun.');
     this.#next();
-    await this.#placing.take();
-    const placed = wanted.file.place(payload.subarray(4)).finally(() => this.#placing.give());
-    wanted.settle(placed.finally(() => wanted.file.close()));
+    const hash = payload.subarray(4);
+    if (!wanted.file.isPlacedAtOnce) return this.#placing.take().then(() => this.#place(wanted, hash));
+    try {
+      wanted.file.placeAtOnce(hash);
+    } catch (error) {
+      wanted.to.failed(error);
+      return undefined;
+    }
+    wanted.to.done('done', false);
+    return undefined;
+  }
+
+  /** Puts a file into its place beside what comes next. */
+  #place({ file, to }: Wanted, hash: Buffer): void {
+    const placed = file.place(hash).finally(() => this.#placing.give());
+    const closed = placed.finally(() => file.close());
+    this.#track(
+      closed.then(
+        (how) => to.done(how, how === 'done'),
+        (error: unknown) => to.failed(error),
+      ),
+    );
   }
 
   /** The first file does not come, or not to its end. @throws TowlineError `protocol_error`. */
@@ -97,8 +163,7 @@ export class ContentQueue {
     wanted.isBeingHashed = false;
     // What failed here first is what happened: the sender only heard of it.
     if (wanted.file.fault === null) wanted.file.fail(code);
-    const fault = new FileFault(wanted.file.fault ?? code);
-    wanted.settle(wanted.file.close().then(() => Promise.reject(fault)));
+    this.#close(wanted, wanted.file.fault ?? code);
   }
 
   /** Nothing more comes: what waits for content, or asks for it from now on, fails as `interrupted`. */
@@ -106,18 +171,28 @@ export class ContentQueue {
     this.#isInterrupted = true;
     for (const wanted of this.#wanted.splice(0)) {
       wanted.isBeingHashed = false;
-      wanted.settle(wanted.file.close().then(() => Promise.reject(new FileFault('interrupted'))));
+      this.#close(wanted, 'interrupted');
     }
   }
 
-  /** Closes everything that is open. */
+  /** Nothing more comes. Resolves when no file is worked on any more, and everything is closed. */
   async dispose(): Promise<void> {
-    for (const wanted of this.#wanted) wanted.isBeingHashed = false;
-    await Promise.allSettled(this.#wanted.map(({ file }) => file.close()));
+    this.interrupt();
+    while (this.#working.size > 0) await Promise.all(this.#working);
   }
 
-  #want(file: IncomingFile, resolve: (outcome: Promise<Placed>) => void): void {
-    const wanted: Wanted = { file, settle: resolve, hashing: null, isBeingHashed: false, isDropped: false };
+  #close({ file, to }: Wanted, code: string): void {
+    this.#track(file.close().then(() => to.failed(new FileFault(code))));
+  }
+
+  /** Whoever is told what became of a file throws nothing. */
+  #track(work: Promise<void>): void {
+    this.#working.add(work);
+    void work.finally(() => this.#working.delete(work));
+  }
+
+  #want(file: IncomingFile, to: PlacedTo): void {
+    const wanted: Wanted = { file, to, hashing: null, isBeingHashed: false, isDropped: false };
     this.#wanted.push(wanted);
     this.#writer.sendJson(Frame.want, { id: file.entry.id, ...file.want });
     if (file.blocks === 1 || this.#wanted.length === 1) this.#hash(wanted);

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, hash as hashOf } from 'node:crypto';
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { TowlineError } from '@towline/protocol';
@@ -9,7 +9,16 @@ import { isTime } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
 import { blocksOf } from '../wire/frames.ts';
 import type { FileEntry } from '../wire/schemas.ts';
-import { abandonPartial, finishFile, openPartial, type PartialFile, placeFile, placeSmallFile, removeLeft } from './partial-file.ts';
+import {
+  abandonPartial,
+  finishFile,
+  openPartial,
+  type PartialFile,
+  placeFile,
+  placeSmallFile,
+  placeSmallNew,
+  removeLeft,
+} from './partial-file.ts';
 import type { PartialsOfFolder } from './partials-of-folder.ts';
 import { type Replacing, requireReplaceable } from './replaceable.ts';
 
@@ -33,7 +42,10 @@ export class IncomingFile {
   /** The target as it is, when it seems to be the file already. */
   #present: FileHandle | null = null;
   #have = 0;
-  #hash: Hash = createHash('sha256');
+  /** Made when there is something to hash: of a small file that comes whole it is made at its end. */
+  #hash: Hash | null = null;
+  /** Whether nothing stood in its place when it was announced. */
+  #isNew = false;
   /** Blocks of what is there that the hash has taken in. */
   #hashedBlocks = 0;
   #position = 0;
@@ -54,15 +66,30 @@ export class IncomingFile {
    */
   static async plan(entry: IncomingEntry, folder: Folder, partials: PartialsOfFolder | null): Promise<IncomingFile> {
     const file = new IncomingFile(entry, folder);
-    const there = partials === null ? null : folder.look(entry.name);
-    if (entry.giveWay === undefined) requireReplaceable(there, entry.origin);
-    const isSameTime = entry.anyTime === true || (there !== null && isTime(there.mtimeMs, entry.mtime));
-    const seemsSame = there?.isFile() === true && there.size === entry.size && isSameTime;
-    if (seemsSame && entry.size > 0) file.#present = await folder.openFile(entry.name, constants.O_RDONLY).catch(() => null);
+    const seemsSame = file.#look(partials);
+    if (seemsSame) file.#present = await folder.openFile(entry.name, constants.O_RDONLY).catch(() => null);
     if (file.#present !== null) file.#have = entry.size;
     else if (!file.isSmall) file.#have = (file.#partial = await openPartial(folder, entry, partials)).bytes;
     else if (partials !== null) removeLeft(folder, entry, partials);
     return file;
+  }
+
+  /** The same in this turn, for a small file that comes whole; null for any other. @throws FileFault, system errors. */
+  static planSmall(entry: IncomingEntry, folder: Folder, partials: PartialsOfFolder | null): IncomingFile | null {
+    const file = new IncomingFile(entry, folder);
+    if (!file.isSmall || file.#look(partials)) return null;
+    if (partials !== null) removeLeft(folder, entry, partials);
+    return file;
+  }
+
+  /** Looks at what stands in its place; answers whether that seems to be the file already. */
+  #look(partials: PartialsOfFolder | null): boolean {
+    const { entry, folder } = this;
+    const there = partials === null ? null : folder.look(entry.name);
+    this.#isNew = there === null && entry.giveWay === undefined;
+    if (entry.giveWay === undefined) requireReplaceable(there, entry.origin);
+    const isSameTime = entry.anyTime === true || (there !== null && isTime(there.mtimeMs, entry.mtime));
+    return there?.isFile() === true && there.size === entry.size && isSameTime && entry.size > 0;
   }
 
   /** Whether it is held in memory until it is complete. */
@@ -94,28 +121,24 @@ export class IncomingFile {
   async nextBlockHash(): Promise<Buffer> {
     const { bytes, hash } = await readBlock(this.#source(), this.#hashedBlocks, this.#have);
     this.#hashedBlocks += 1;
-    this.#hash.update(bytes);
+    this.#takeHash().update(bytes);
     return hash;
   }
 
   /** The sender begins at this position. @throws TowlineError `protocol_error` for one that was not asked for. */
-  async begin(from: number): Promise<void> {
+  begin(from: number): Promise<void> | undefined {
     const isKnown = from === this.#have || (from < this.#have && from % BLOCK_BYTES === 0 && (from === 0 || this.#present === null));
     if (this.#isBegun || !isKnown) throw new TowlineError('protocol_error', 'The peer begins a file where it was not asked to.');
     this.#isBegun = true;
     this.#position = from;
-    try {
-      await this.#prepare(from);
-    } catch (error) {
-      this.#fail(error);
-    }
+    return this.isOpen ? this.#prepare(from).catch((error: unknown) => this.#fail(error)) : undefined;
   }
 
   /** Takes content in. Resolves when more may come. @throws TowlineError `protocol_error` for more than the file has. */
   write(bytes: Buffer): Promise<void> | undefined {
     this.#advance(bytes.length);
     if (this.#fault !== null) return undefined;
-    this.#hash.update(bytes);
+    if (!this.isSmall) this.#takeHash().update(bytes);
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.length;
     return this.isSmall || this.#gatheredBytes < WRITE_BYTES ? undefined : this.#flush();
@@ -130,7 +153,7 @@ export class IncomingFile {
     await this.#flush();
     this.#advance(length);
     for (let done = 0; done < length && this.#fault === null; done += ZEROS.length) {
-      this.#hash.update(length - done >= ZEROS.length ? ZEROS : ZEROS.subarray(0, length - done));
+      this.#takeHash().update(length - done >= ZEROS.length ? ZEROS : ZEROS.subarray(0, length - done));
       // Whoever announces an endless hole does not stop anything else.
       if (done % (64 * ZEROS.length) === 0) await new Promise((resolve) => setImmediate(resolve));
       if (isOver()) return this.#fail(new FileFault('interrupted'));
@@ -147,12 +170,22 @@ export class IncomingFile {
     this.#fail(new FileFault(code));
   }
 
+  /** Whether it can be put into its place in one turn. */
+  get isPlacedAtOnce(): boolean {
+    return this.isSmall && this.#isNew && !this.isOpen;
+  }
+
+  /** Everything has come of a file that {@link isPlacedAtOnce}. @throws FileFault, system errors. */
+  placeAtOnce(hash: Buffer): void {
+    this.#requireWhole(hash);
+    placeSmallNew(this.folder, this.entry, this.#gathered);
+  }
+
   /** Everything has come. Puts the file into its place; `same` when it stood there already. @throws FileFault, system errors. */
   async place(hash: Buffer): Promise<'done' | 'same'> {
     await this.#flush();
     await this.#writing;
-    if (this.#fault !== null) throw this.#fault;
-    if (this.#position !== this.entry.size || !this.#hash.digest().equals(hash)) throw new FileFault('hash_mismatch');
+    this.#requireWhole(hash);
     if (this.#present !== null) {
       await finishFile(this.#present, this.entry).catch(ignoreForeign);
       return 'same';
@@ -179,6 +212,25 @@ export class IncomingFile {
     if (partial === null) return;
     const isWrong = this.#fault instanceof FileFault && (this.#fault.code === 'hash_mismatch' || this.#fault.code === 'changed');
     await abandonPartial(this.folder, partial, isWrong ? 0 : Math.max(this.#position, this.#have));
+  }
+
+  /** The hash was compared with that of the source. @throws FileFault, what failed before. */
+  #requireWhole(hash: Buffer): void {
+    if (this.#fault !== null) throw this.#fault;
+    if (this.#position !== this.entry.size || !this.#digest().equals(hash)) throw new FileFault('hash_mismatch');
+  }
+
+  #digest(): Buffer {
+    // Of a file that is held in memory nothing was hashed but what stood there.
+    const [first, ...others] = this.isSmall ? this.#gathered : [];
+    if (this.#hash === null && others.length === 0) return hashOf('sha256', first ?? '', 'buffer');
+    const hash = this.#takeHash();
+    for (const piece of this.isSmall ? this.#gathered : []) hash.update(piece);
+    return hash.digest();
+  }
+
+  #takeHash(): Hash {
+    return (this.#hash ??= createHash('sha256'));
   }
 
   #source(): FileHandle {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { MAX_REMEMBERED_NAMES } from '../limits.ts';
 
 /** The names of folders that were announced, to find those that come twice. Remembers a bounded number; nobody can make two names seem one. */
@@ -28,6 +28,6 @@ export class KnownNames {
 
   /** 48 bits of a keyed hash. */
   #mark(name: Buffer): number {
-    return createHash('sha256').update(this.#salt).update(name).digest().readUIntBE(0, 6);
+    return hash('sha256', Buffer.concat([this.#salt, name]), 'buffer').readUIntBE(0, 6);
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, fchmodSync, fsync, futimesSync, openSync, renameSync, type Stats, unlinkSync, writevSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fsync, futimesSync, openSync, renameSync, type Stats, unlinkSync, writeSync } from 'node:fs';
 import { type FileHandle, rename, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { SMALL_FILE_BYTES } from '../limits.ts';
@@ -84,16 +84,12 @@ export async function placeFile(
 }
 
 /**
- * Writes a small file and puts it into its place in the same way. What takes microseconds is done in this turn: to hand each step to a thread takes
- * several times as long. @throws FileFault, system errors.
+ * Writes a small file and puts it into the place of something else in the same way: on the disk before what stood there is gone.
+ * @throws FileFault, system errors.
  */
 export async function placeSmallFile(folder: Folder, entry: PartialEntry, content: readonly Buffer[]): Promise<void> {
-  const name = partialName(partialStem(entry.name, entry));
-  const descriptor = openSync(folder.at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PARTIAL_MODE);
+  const { name, descriptor } = writeSmall(folder, entry, content);
   try {
-    writeAllSync(descriptor, content);
-    fchmodSync(descriptor, entry.mode & 0o777);
-    futimesSync(descriptor, timeOf(entry.mtime), timeOf(entry.mtime));
     await toDisk(descriptor);
     await takePlace(entry, () => renameSync(folder.at(name), folder.at(entry.name)));
   } catch (error) {
@@ -103,9 +99,42 @@ export async function placeSmallFile(folder: Folder, entry: PartialEntry, conten
   }
 }
 
-function writeAllSync(descriptor: number, content: readonly Buffer[]): void {
-  let bytes = content.length === 1 ? content[0]! : Buffer.concat(content);
-  while (bytes.length > 0) bytes = bytes.subarray(writevSync(descriptor, [bytes]));
+/**
+ * Writes a small file where nothing is, in this turn: to hand each step to a thread takes several times as long. The system writes it to the disk
+ * when it likes to: a write for each of many small files takes longer than all else, and nothing is lost of which the source is not there.
+ * @throws FileFault, system errors.
+ */
+export function placeSmallNew(folder: Folder, entry: PartialEntry, content: readonly Buffer[]): void {
+  const { name, descriptor } = writeSmall(folder, entry, content);
+  closeSync(descriptor);
+  try {
+    renameSync(folder.at(name), folder.at(entry.name));
+  } catch (error) {
+    failPlacing(folder, name, error);
+  }
+}
+
+function writeSmall(
+  folder: Folder,
+  entry: PartialEntry,
+  content: readonly Buffer[],
+): { readonly name: Buffer; readonly descriptor: number } {
+  const name = partialName(partialStem(entry.name, entry));
+  const path = folder.at(name);
+  const descriptor = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PARTIAL_MODE);
+  try {
+    for (const piece of content) writeAllSync(descriptor, piece);
+    fchmodSync(descriptor, entry.mode & 0o777);
+    futimesSync(descriptor, timeOf(entry.mtime), timeOf(entry.mtime));
+    return { name, descriptor };
+  } catch (error) {
+    closeSync(descriptor);
+    failPlacing(folder, name, error);
+  }
+}
+
+function writeAllSync(descriptor: number, piece: Buffer): void {
+  for (let done = 0; done < piece.length; ) done += writeSync(descriptor, piece, done);
 }
 
 /** Removes small files of the same source that a killed copy left. */

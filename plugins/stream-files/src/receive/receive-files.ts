@@ -6,21 +6,22 @@ import { FileFault, faultCode } from '../tree/file-fault.ts';
 import { joinPath } from '../tree/names.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame, type FrameEvent } from '../wire/frames.ts';
-import { readFrames } from '../wire/read-frames.ts';
+import { takeFrames } from '../wire/read-frames.ts';
 import {
+  decodeEntry,
   decodeFrame,
   type Entry,
-  entrySchema,
   type FileEntry,
   type FolderEntry,
   failedSchema,
+  type LinkEntry,
   omittedSchema,
   totalSchema,
 } from '../wire/schemas.ts';
-import { ContentQueue } from './content-queue.ts';
+import { ContentQueue, type PlacedTo } from './content-queue.ts';
 import { KnownNames } from './known-names.ts';
 import { placeLink } from './place-link.ts';
-import { ReceivedFolder } from './received-folder.ts';
+import { type OpenedFolder, ReceivedFolder } from './received-folder.ts';
 import type { Target } from './target.ts';
 
 /** What receiving files works with. */
@@ -45,7 +46,12 @@ export async function receiveFiles(parts: ReceiveParts): Promise<void> {
   }
 }
 
-type Status = 'done' | 'same';
+/** An entry that is not settled. */
+interface Settling {
+  readonly id: number;
+  readonly parent: ReceivedFolder;
+  readonly about: Omit<EntryOutcome, 'status' | 'code'>;
+}
 
 class FileReceiver {
   readonly #parts: ReceiveParts;
@@ -56,7 +62,12 @@ class FileReceiver {
   #last = 0;
   #open = 0;
   #isListed = false;
+  #isFinishing = false;
   #isDone = false;
+  /** Whether what becomes of entries is of no interest any more. */
+  #isOver = false;
+  /** Links and folders that are worked on. */
+  readonly #working = new Set<Promise<void>>();
 
   constructor(parts: ReceiveParts) {
     this.#parts = parts;
@@ -69,24 +80,26 @@ class FileReceiver {
     const { into } = this.#parts.target;
     this.#parts.observer.onReady?.(into);
     this.#writer.sendJson(Frame.ready, { into });
-    for await (const frame of readFrames(this.#parts.input)) {
+    await takeFrames(this.#parts.input, (frame) => {
       if (this.#isDone) throw new TowlineError('protocol_error', 'The peer goes on after the end of a copy.');
-      const taken = this.#take(frame);
-      if (taken !== undefined) await taken;
-    }
+      return this.#take(frame);
+    });
     if (!this.#isDone) throw new TowlineError('session_broken');
   }
 
   async dispose(): Promise<void> {
+    this.#isOver = true;
     this.#writer.flush();
     await this.#content.dispose();
+    // A folder is closed when nobody works in it any more: its number may become that of another one.
+    while (this.#working.size > 0) await Promise.all(this.#working);
     for (const folder of this.#folders.values()) await folder.close();
     await this.#top.close();
   }
 
   #take({ type, payload }: FrameEvent): Promise<void> | undefined {
     if (type === Frame.data) return this.#content.data(payload);
-    if (type === Frame.entry) return this.#announced(decodeFrame(entrySchema, payload));
+    if (type === Frame.entry) return this.#announced(decodeEntry(payload));
     if (type === Frame.begin) return this.#content.begin(payload);
     if (type === Frame.end) return this.#content.end(payload);
     if (type === Frame.hole) return this.#content.hole(payload);
@@ -118,9 +131,14 @@ class FileReceiver {
     this.#open += 1;
     parent.begin();
     if (entry.kind === 'folder') return this.#receiveFolder(entry, parent, { isSelf, fault });
-    const size = entry.kind === 'file' ? entry.size : 0;
-    const about = { path: parent.pathOf(entry.name), kind: entry.kind === 'file' ? ('file' as const) : ('link' as const), size };
-    this.#settleWhen(this.#receive(entry, parent, fault), { id: entry.id, parent, about });
+    const about = { path: parent.pathOf(entry.name), kind: entry.kind, size: entry.kind === 'file' ? entry.size : 0 };
+    const to = this.#settler({ id: entry.id, parent, about });
+    if (fault !== null) to.failed(new FileFault(fault));
+    else if (parent.ready !== null) this.#receive(entry, parent.ready, to);
+    else {
+      const failed = () => to.failed(new FileFault('no_parent'));
+      this.#track(parent.opened.then((opened) => this.#receive(entry, opened, to), failed));
+    }
   }
 
   /** @throws TowlineError `protocol_error` for an entry that cannot be where it says. */
@@ -138,50 +156,60 @@ class FileReceiver {
     return folder;
   }
 
-  async #receive(entry: Entry, parent: ReceivedFolder, fault: string | null): Promise<Status> {
-    if (fault !== null) throw new FileFault(fault);
-    const { folder, partials } = await parent.opened.catch(() => Promise.reject(new FileFault('no_parent')));
-    if (entry.kind === 'link') return placeLink(folder, entry);
-    return this.#content.receive(entry as FileEntry, folder, partials);
+  #receive(entry: FileEntry | LinkEntry, opened: OpenedFolder, to: PlacedTo): void {
+    if (entry.kind === 'file') this.#content.take(entry, opened, to);
+    else this.#track(placeLink(opened.folder, entry).then((placed) => to.done(placed, false), to.failed));
   }
 
   #receiveFolder(entry: FolderEntry, parent: ReceivedFolder, how: { isSelf: boolean; fault: string | null }): undefined {
     const received = parent.child(entry, how);
     this.#folders.set(entry.id, received);
-    const finish = async (): Promise<Status> => {
-      await received.complete;
+    const to = this.#settler({ id: entry.id, parent, about: { path: received.path, kind: 'folder' as const, size: 0 } });
+    const finish = async () => {
+      if (this.#isOver) return;
       try {
         const { folder } = await received.opened;
         // The folder that the user named stays as it is.
-        await (how.isSelf ? folder.sync() : folder.finish(entry));
-        return 'done';
+        if (!how.isSelf) await folder.setModeAndTime(entry);
+        if (received.isDurable) await folder.sync();
       } finally {
         this.#folders.delete(entry.id);
         await received.close();
       }
     };
-    const about = { path: received.path, kind: 'folder' as const, size: 0 };
-    this.#settleWhen(finish(), { id: entry.id, parent, about });
+    const finished = () => finish().then(() => to.done('done', received.isDurable), to.failed);
+    void received.complete.then(() => this.#track(finished()));
   }
 
-  #settleWhen(
-    work: Promise<Status>,
-    { id, parent, about }: { id: number; parent: ReceivedFolder; about: Omit<EntryOutcome, 'status' | 'code'> },
-  ): void {
-    const settle = (outcome: Pick<EntryOutcome, 'status' | 'code'>) => {
-      this.#open -= 1;
-      this.#writer.sendJson(Frame.settled, { id, ...outcome });
-      this.#parts.observer.onOutcome?.({ ...about, ...outcome });
-      parent.settle();
-      return this.#finishWhenSettled();
+  /** What is told once what became of an entry. It throws nothing: what is no fault of a file ends everything. */
+  #settler(of: Settling): PlacedTo {
+    return {
+      done: (status, isDurable) => {
+        of.parent.isDurable ||= isDurable;
+        this.#settle(of, { status });
+      },
+      failed: (error) => {
+        try {
+          this.#settle(of, { status: 'failed', code: faultCode(error) });
+        } catch (thrown) {
+          this.#parts.input.destroy(thrown as Error);
+        }
+      },
     };
-    work
-      .then(
-        (status) => settle({ status }),
-        (error: unknown) => settle({ status: 'failed', code: faultCode(error) }),
-      )
-      // What is no fault of a file ends everything.
-      .catch((error: Error) => void this.#parts.input.destroy(error));
+  }
+
+  #settle({ id, parent, about }: Settling, outcome: Pick<EntryOutcome, 'status' | 'code'>): void {
+    if (this.#isOver) return;
+    this.#open -= 1;
+    this.#writer.sendJson(Frame.settled, { id, ...outcome });
+    this.#parts.observer.onOutcome?.({ ...about, ...outcome });
+    parent.settle();
+    this.#finishWhenSettled();
+  }
+
+  #track(work: Promise<void>): void {
+    this.#working.add(work);
+    void work.finally(() => this.#working.delete(work));
   }
 
   #failed(payload: Buffer): void {
@@ -195,17 +223,22 @@ class FileReceiver {
     this.#parts.observer.onOmitted?.(parent === 0 ? folder.path : joinPath(folder.path, name), code);
   }
 
-  async #listed(): Promise<void> {
+  #listed(): void {
     if (this.#isListed) throw new TowlineError('protocol_error', 'The peer listed everything twice.');
     this.#isListed = true;
-    await this.#finishWhenSettled();
+    this.#finishWhenSettled();
   }
 
-  async #finishWhenSettled(): Promise<void> {
-    if (!this.#isListed || this.#open > 0) return;
-    await this.#parts.target.folder.sync();
-    this.#isDone = true;
-    this.#writer.send(Frame.done);
-    this.#writer.flush();
+  #finishWhenSettled(): void {
+    if (!this.#isListed || this.#open > 0 || this.#isFinishing) return;
+    this.#isFinishing = true;
+    const synced = this.#top.isDurable ? this.#parts.target.folder.sync() : Promise.resolve();
+    this.#track(
+      synced.then(() => {
+        this.#isDone = true;
+        this.#writer.send(Frame.done);
+        this.#writer.flush();
+      }),
+    );
   }
 }

@@ -25,6 +25,10 @@ export class ReceivedFolder {
   readonly opened: Promise<OpenedFolder>;
   /** Resolves when everything in it was announced and is settled. */
   readonly complete: Promise<void>;
+  /** The same, once it is known that it could be opened. */
+  ready: OpenedFolder | null = null;
+  /** Whether something in it is on the disk, so that its name there must be too. */
+  isDurable = false;
   readonly #depth: number;
   readonly #names: ReturnType<KnownNames['ofFolder']>;
   readonly #known: KnownNames;
@@ -35,7 +39,12 @@ export class ReceivedFolder {
   private constructor(of: { path: Buffer; opened: Promise<OpenedFolder>; depth: number; known: KnownNames }) {
     this.path = of.path;
     this.opened = of.opened;
-    this.opened.catch(() => {});
+    this.opened.then(
+      (opened) => {
+        this.ready = opened;
+      },
+      () => {},
+    );
     this.#depth = of.depth;
     this.#known = of.known;
     this.#names = of.known.ofFolder();

@@ -37,24 +37,46 @@ export async function announceTree(parts: AnnounceParts, { folder, name, as }: S
   parts.writer.send(Frame.listed);
 }
 
-/** Announces one name of a folder. What cannot be is left out, by name. */
-async function announce(parts: AnnounceParts, place: Place, { name, as = name }: { name: Buffer; as?: Buffer }): Promise<void> {
+/** Announces one name of a folder as soon as there is room, and what is below it. What cannot be is left out, by name. */
+async function announce(parts: AnnounceParts, place: Place, named: Named): Promise<void> {
+  await parts.open.room();
+  await parts.writer.room();
+  await announceNow(parts, place, named);
+}
+
+/** The same when there is room: a file in this turn. */
+function announceNow(parts: AnnounceParts, place: Place, { name, as = name }: Named): Promise<void> | undefined {
+  const failed = (error: unknown) => omit(parts, place, { name: as, code: faultCode(error) });
   try {
-    if (isPartialName(name)) throw new FileFault('partial');
-    // A file system of characters has names of more bytes.
-    if (as.length > MAX_NAME_BYTES) throw new FileFault('ENAMETOOLONG');
-    const stats = place.folder.look(name);
-    // Gone since the folder was read: it is as if it had never been there.
-    if (stats === null && place.parent !== 0) return;
-    if (stats === null) throw new FileFault('ENOENT');
-    if (place.parent !== 0 && parts.excludes?.isExcluded(pathOf(place, as), stats.isDirectory())) return;
-    if (stats.isDirectory()) await announceChild(parts, place, { name, as, stats });
-    else if (stats.isFile()) await announceFile(parts, place, { name, as, stats });
-    else if (stats.isSymbolicLink()) await announceLink(parts, place, { name, as, stats });
-    else throw new FileFault('special');
+    const stats = lookAt(parts, place, { name, as });
+    if (stats === null) return undefined;
+    const found = { name, as, stats };
+    if (stats.isFile()) return announceFile(parts, place, found);
+    return (stats.isDirectory() ? announceChild(parts, place, found) : announceLink(parts, place, found)).catch(failed);
   } catch (error) {
-    await omit(parts, place, { name: as, code: faultCode(error) });
+    failed(error);
+    return undefined;
   }
+}
+
+interface Named {
+  readonly name: Buffer;
+  /** The name for the receiver, when it is another one. */
+  readonly as?: Buffer;
+}
+
+/** What stands under a name; null when nothing is said of it. @throws FileFault, system errors. */
+function lookAt({ excludes }: AnnounceParts, place: Place, { name, as }: Required<Named>): Stats | null {
+  if (isPartialName(name)) throw new FileFault('partial');
+  // A file system of characters has names of more bytes.
+  if (as.length > MAX_NAME_BYTES) throw new FileFault('ENAMETOOLONG');
+  const stats = place.folder.look(name);
+  // Gone since the folder was read: it is as if it had never been there.
+  if (stats === null && place.parent !== 0) return null;
+  if (stats === null) throw new FileFault('ENOENT');
+  if (place.parent !== 0 && excludes?.isExcluded(pathOf(place, as), stats.isDirectory())) return null;
+  if (!stats.isFile() && !stats.isDirectory() && !stats.isSymbolicLink()) throw new FileFault('special');
+  return stats;
 }
 
 interface Found {
@@ -63,16 +85,14 @@ interface Found {
   readonly stats: Stats;
 }
 
-async function announceFile({ writer, open }: AnnounceParts, place: Place, { name, as, stats }: Found): Promise<void> {
+function announceFile({ writer, open }: AnnounceParts, place: Place, { name, as, stats }: Found): undefined {
   const { size, mtimeMs, mode } = stats;
   if (size > MAX_FILE_BYTES) throw new FileFault('too_large');
   // Blocks are counted in 512 bytes, whatever the file system's own are: stat(2).
   const sparse = stats.blocks * 512 < size;
-  await open.room();
   const file = { folder: place.folder, name, size, mtimeMs, sparse };
   const { id } = open.add({ kind: 'file', path: pathOf(place, as), file });
   writer.sendJson(Frame.entry, { ...placed(place, id, as), kind: 'file', mode: mode & 0o7777, mtime: toldTime(mtimeMs), size, sparse });
-  await writer.room();
 }
 
 async function announceLink({ writer, open }: AnnounceParts, place: Place, { name, as, stats }: Found): Promise<void> {
@@ -85,7 +105,6 @@ async function announceLink({ writer, open }: AnnounceParts, place: Place, { nam
     mtime: toldTime(stats.mtimeMs),
     target: target.toString('latin1'),
   });
-  await writer.room();
 }
 
 async function announceChild(parts: AnnounceParts, place: Place, { name, as, stats }: Found): Promise<void> {
@@ -108,18 +127,23 @@ async function announceFolder(parts: AnnounceParts, place: Place, { name, stats 
   writer.sendJson(Frame.entry, { ...placed(place, id, name), kind: 'folder', mode: mode & 0o7777, mtime: toldTime(mtimeMs) });
   try {
     const inside: Place = { folder: place.folder, parent: id, path, depth: place.depth + 1 };
-    const names = parts.excludes === undefined ? place.folder.names() : await sortedNames(place.folder);
-    for await (const each of names) await announce(parts, inside, { name: each });
+    const batches = parts.excludes === undefined ? place.folder.namesTogether() : [await sortedNames(place.folder)];
+    for await (const names of batches) {
+      for (const each of names) {
+        const announced =
+          open.hasRoom && writer.hasRoom ? announceNow(parts, inside, { name: each }) : announce(parts, inside, { name: each });
+        if (announced !== undefined) await announced;
+      }
+    }
   } catch (error) {
-    await omit(parts, place, { name, code: faultCode(error) });
+    omit(parts, place, { name, code: faultCode(error) });
   }
   writer.send(Frame.leave, encodeNumber(id));
 }
 
-async function omit({ writer, onOmitted }: AnnounceParts, place: Place, { name, code }: { name: Buffer; code: string }): Promise<void> {
+function omit({ writer, onOmitted }: AnnounceParts, place: Place, { name, code }: { name: Buffer; code: string }): void {
   onOmitted(pathOf(place, name), code);
   writer.sendJson(Frame.omitted, { parent: place.parent, name: name.subarray(0, MAX_NAME_BYTES).toString('latin1'), code });
-  await writer.room();
 }
 
 function placed({ parent }: Place, id: number, name: Buffer) {

@@ -20,6 +20,7 @@ export interface OpenEntry {
 /** The entries that wait to be settled: no more than the receiver takes. */
 export class OpenEntries {
   readonly #entries = new Map<number, OpenEntry>();
+  readonly #wanted = new WeakSet<OpenEntry>();
   #last = 0;
   #waiting: (() => void) | null = null;
 
@@ -28,9 +29,14 @@ export class OpenEntries {
     return this.#entries.size === 0;
   }
 
+  /** Whether another may be announced now. */
+  get hasRoom(): boolean {
+    return this.#entries.size < MAX_OPEN_ENTRIES;
+  }
+
   /** Waits until another may be announced. One waits at a time. */
   async room(): Promise<void> {
-    while (this.#entries.size >= MAX_OPEN_ENTRIES) await new Promise<void>((resolve) => (this.#waiting = resolve));
+    while (!this.hasRoom) await new Promise<void>((resolve) => (this.#waiting = resolve));
   }
 
   /** Adds an entry and numbers it. */
@@ -46,6 +52,14 @@ export class OpenEntries {
   get(id: number): OpenEntry {
     const entry = this.#entries.get(id);
     if (entry === undefined) throw new TowlineError('protocol_error', 'The peer spoke of a file that was not offered, or is settled.');
+    return entry;
+  }
+
+  /** The entry of a number that the receiver wants, which it may once: nobody has a file read for ever. @throws TowlineError `protocol_error`. */
+  want(id: number): OpenEntry {
+    const entry = this.get(id);
+    if (this.#wanted.has(entry)) throw new TowlineError('protocol_error', 'The peer wants a file twice.');
+    this.#wanted.add(entry);
     return entry;
   }
 

@@ -10,16 +10,12 @@ const ZEROS = Buffer.alloc(65_536);
 
 type File = NonNullable<OpenEntry['file']>;
 
-/** Content of a file that is to be sent: all of a small one, or a descriptor. */
-export type Opened = { readonly content: Buffer } | { readonly handle: FileHandle };
-
-/** Opens a file that was announced, and reads a small one whole. @throws FileFault `changed`, system errors. */
-export async function openFile(file: File, isWhole: boolean): Promise<Opened> {
-  if (isWhole && isSmall(file)) return { content: readSmall(file) };
+/** Opens a file that was announced. @throws FileFault `changed`, system errors. */
+export async function openFile(file: File): Promise<FileHandle> {
   const handle = await file.folder.openFile(file.name, constants.O_RDONLY);
   try {
     await requireSame(handle, file);
-    return { handle };
+    return handle;
   } catch (error) {
     await handle.close().catch(() => {});
     throw error;
@@ -31,20 +27,20 @@ export function isSmall({ size }: File): boolean {
   return size <= SMALL_FILE_BYTES;
 }
 
-/** All of a small file, in this turn: to hand each step to a thread takes several times as long. @throws FileFault, system errors. */
-function readSmall(file: File): Buffer {
+/**
+ * Reads a small file whole, in this turn: to hand each step to a thread takes several times as long. `into` has one byte more than the
+ * file: that shows that it grew. @throws FileFault, system errors.
+ */
+export function readSmall(file: File, into: Buffer): void {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const descriptor = openSync(file.folder.at(file.name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     requireSameStats(fstatSync(descriptor), file);
-    // One byte more than it should have shows that it grew.
-    const buffer = Buffer.allocUnsafe(file.size + 1);
     let filled = 0;
-    for (let read = -1; read !== 0 && filled < buffer.length; filled += read)
-      read = readSync(descriptor, buffer, filled, buffer.length - filled, filled);
+    for (let read = -1; read !== 0 && filled < file.size; filled += read)
+      read = readSync(descriptor, into, filled, into.length - filled, filled);
     if (filled !== file.size) throw new FileFault('changed');
     requireSameStats(fstatSync(descriptor), file);
-    return buffer.subarray(0, filled);
   } finally {
     closeSync(descriptor);
   }

@@ -1,11 +1,11 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, hash as hashOf } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { BLOCK_BYTES } from '../limits.ts';
+import { BLOCK_BYTES, HASH_BYTES } from '../limits.ts';
 import type { TransferObserver } from '../observer.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
 import type { FrameWriter } from '../wire/frame-writer.ts';
-import { blocksOf, encodeBegin, encodeLength, encodeNumber, Frame } from '../wire/frames.ts';
-import { readBlock, readPieces, requireSame, splitZeros } from './read-file.ts';
+import { blocksOf, encodeBegin, encodeLength, encodeNumber, FRAME_HEAD, Frame, headOf, writeLength } from '../wire/frames.ts';
+import { readBlock, readPieces, readSmall, requireSame, splitZeros } from './read-file.ts';
 import type { WantedFile } from './wanted-file.ts';
 
 /** What sending works with. */
@@ -14,33 +14,60 @@ export interface ContentParts {
   readonly observer: TransferObserver;
 }
 
-/** Sends one wanted file: where it begins, its content, its hash; or why not. Answers the bytes that went over the line, null after a failure. */
+/** Sends one wanted file that is opened for it: where it begins, its content, its hash; or why not. Answers the bytes that went over the line, null after a failure. */
 export async function sendContent(parts: ContentParts, wanted: WantedFile): Promise<number | null> {
   const { writer } = parts;
   try {
-    const opened = await wanted.open();
+    const handle = await wanted.open();
     if (wanted.isDropped) throw new FileFault('dropped');
-    if ('content' in opened) return await sendSmall(parts, wanted, opened.content);
-    return await sendLarge(parts, wanted, opened.handle);
+    return await sendLarge(parts, wanted, handle);
   } catch (error) {
-    const code = faultCode(error);
-    wanted.isSent = true;
-    writer.sendJson(Frame.failed, { id: wanted.entry.id, code });
-    return null;
+    return sendFailed(writer, wanted, error);
   } finally {
     await wanted.close();
     await writer.room();
   }
 }
 
-async function sendSmall({ writer, observer }: ContentParts, wanted: WantedFile, content: Buffer): Promise<number> {
-  const { entry } = wanted;
-  await writer.room();
-  writer.send(Frame.begin, encodeBegin(entry.id, 0));
-  if (content.length > 0) writer.send(Frame.data, content);
-  sendEnd(writer, wanted, createHash('sha256').update(content));
-  observer.onBytes?.(content.length, 'moved');
-  return content.length;
+/** The same in this turn, for a file that {@link WantedFile.isSentAtOnce}, when the writer has room. */
+export function sendSmall({ writer, observer }: ContentParts, wanted: WantedFile): number | null {
+  try {
+    if (wanted.isDropped) throw new FileFault('dropped');
+    writer.advance(writeSmall(wanted, writer.reserve(SMALL_FRAMES + wanted.file.size)));
+  } catch (error) {
+    return sendFailed(writer, wanted, error);
+  }
+  wanted.isSent = true;
+  observer.onBytes?.(wanted.file.size, 'moved');
+  return wanted.file.size;
+}
+
+/** Bytes of the frames of a small file, beside its content. */
+const BEGIN_BYTES = FRAME_HEAD + 12;
+const END_BYTES = FRAME_HEAD + 4 + HASH_BYTES;
+const SMALL_FRAMES = BEGIN_BYTES + FRAME_HEAD + END_BYTES;
+
+/** Writes the frames of a small file, with the content where it is sent from. Answers their length. @throws FileFault, system errors. */
+function writeSmall({ entry: { id }, file }: WantedFile, into: Buffer): number {
+  into.writeUInt32BE(headOf(Frame.begin, BEGIN_BYTES - FRAME_HEAD));
+  into.writeUInt32BE(id, FRAME_HEAD);
+  writeLength(into, 0, FRAME_HEAD + 4);
+  const from = BEGIN_BYTES + (file.size === 0 ? 0 : FRAME_HEAD);
+  if (file.size > 0) into.writeUInt32BE(headOf(Frame.data, file.size), BEGIN_BYTES);
+  const end = from + file.size;
+  // The byte more that is read is where the end comes then.
+  readSmall(file, into.subarray(from, end + 1));
+  into.writeUInt32BE(headOf(Frame.end, END_BYTES - FRAME_HEAD), end);
+  into.writeUInt32BE(id, end + FRAME_HEAD);
+  hashOf('sha256', into.subarray(from, end), 'buffer').copy(into, end + FRAME_HEAD + 4);
+  return end + END_BYTES;
+}
+
+function sendFailed(writer: FrameWriter, wanted: WantedFile, error: unknown): null {
+  const code = faultCode(error);
+  wanted.isSent = true;
+  writer.sendJson(Frame.failed, { id: wanted.entry.id, code });
+  return null;
 }
 
 async function sendLarge({ writer, observer }: ContentParts, wanted: WantedFile, handle: FileHandle): Promise<number> {

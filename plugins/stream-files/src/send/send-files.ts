@@ -5,13 +5,13 @@ import type { Removal, TransferObserver } from '../observer.ts';
 import type { Excludes } from '../tree/excludes.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame, type FrameEvent } from '../wire/frames.ts';
-import { readFrames } from '../wire/read-frames.ts';
-import { decodeFrame, readySchema, removedSchema, settledSchema, wantSchema } from '../wire/schemas.ts';
+import { takeFrames } from '../wire/read-frames.ts';
+import { decodeFrame, decodeSettled, decodeWant, readySchema, removedSchema } from '../wire/schemas.ts';
 import { announceTree } from './announce-tree.ts';
 import { countTree } from './count-tree.ts';
 import { OpenEntries } from './open-entries.ts';
 import { isSmall } from './read-file.ts';
-import { sendContent } from './send-content.ts';
+import { sendContent, sendSmall } from './send-content.ts';
 import type { Source } from './source.ts';
 import { WantedFile } from './wanted-file.ts';
 
@@ -100,21 +100,33 @@ class FileSender {
         await new Promise<void>((resolve) => (this.#onWanted = resolve));
         continue;
       }
-      for (const next of this.#wanted.slice(1, 1 + FILES_OPENED_AHEAD)) if (!isSmall(next.file)) void next.open();
-      const moved = await sendContent({ writer: this.#writer, observer: this.#parts.observer }, wanted);
+      this.#openNext();
+      if (wanted.isSentAtOnce && !this.#writer.hasRoom) await this.#writer.room();
+      const parts = { writer: this.#writer, observer: this.#parts.observer };
+      const moved = wanted.isSentAtOnce ? sendSmall(parts, wanted) : await sendContent(parts, wanted);
       this.#parts.onSent?.(wanted.entry.path, moved);
       this.#wanted.shift();
       this.#byNumber.delete(wanted.entry.id);
     }
   }
 
-  async #listen(): Promise<void> {
-    for await (const frame of readFrames(this.#parts.input)) {
-      if (frame.type === Frame.done) return this.#requireSettled();
-      this.#take(frame);
-      if (frame.type === Frame.blocks) await this.#fewerHashes();
+  #openNext(): void {
+    for (let at = 1; at <= FILES_OPENED_AHEAD; at += 1) {
+      const next = this.#wanted[at];
+      if (next !== undefined && !isSmall(next.file)) void next.open();
     }
-    throw new TowlineError('session_broken');
+  }
+
+  async #listen(): Promise<void> {
+    let isDone = false;
+    await takeFrames(this.#parts.input, (frame) => {
+      isDone = frame.type === Frame.done;
+      if (isDone) return false;
+      this.#take(frame);
+      return frame.type === Frame.blocks ? this.#fewerHashes() : undefined;
+    });
+    if (!isDone) throw new TowlineError('session_broken');
+    this.#requireSettled();
   }
 
   #take({ type, payload }: FrameEvent): void {
@@ -128,9 +140,8 @@ class FileSender {
   }
 
   #want(payload: Buffer): void {
-    const want = decodeFrame(wantSchema, payload);
-    if (this.#byNumber.has(want.id)) throw new TowlineError('protocol_error', 'The peer wants a file twice.');
-    const wanted = new WantedFile(this.#open.get(want.id), { ...want, onCompared: () => this.#onCompared?.() });
+    const want = decodeWant(payload);
+    const wanted = new WantedFile(this.#open.want(want.id), { ...want, onCompared: () => this.#onCompared?.() });
     this.#byNumber.set(want.id, wanted);
     this.#wanted.push(wanted);
     this.#onWanted?.();
@@ -138,7 +149,7 @@ class FileSender {
   }
 
   #settle(payload: Buffer): void {
-    const { id, status, code, change } = decodeFrame(settledSchema, payload);
+    const { id, status, code, change } = decodeSettled(payload);
     if (this.#byNumber.get(id)?.isSent === false) throw new TowlineError('protocol_error', 'The peer settled a file before its end.');
     const { kind, path, file } = this.#open.settle(id);
     const more = { ...(code === undefined ? {} : { code }), ...(change === undefined ? {} : { change }) };
@@ -146,7 +157,11 @@ class FileSender {
   }
 
   /** Hashes are taken in as fast as they are compared. */
-  async #fewerHashes(): Promise<void> {
+  #fewerHashes(): Promise<void> | undefined {
+    return this.#waitingHashes() > MAX_WAITING_HASHES ? this.#hashesCompared() : undefined;
+  }
+
+  async #hashesCompared(): Promise<void> {
     while (this.#waitingHashes() > MAX_WAITING_HASHES && !this.#over.signal.aborted)
       await new Promise<void>((resolve) => (this.#onCompared = resolve));
   }

@@ -1,8 +1,9 @@
+import type { FileHandle } from 'node:fs/promises';
 import { TowlineError } from '@towline/protocol';
 import { HASH_BYTES } from '../limits.ts';
 import { blocksOf } from '../wire/frames.ts';
 import type { OpenEntry } from './open-entries.ts';
-import { type Opened, openFile } from './read-file.ts';
+import { isSmall, openFile } from './read-file.ts';
 
 /** How a file is wanted. */
 export interface Want {
@@ -26,7 +27,7 @@ export class WantedFile {
   isDropped = false;
   /** Whether its end, or that it failed, was said: the receiver may settle it from then on. */
   isSent = false;
-  #opened: Promise<Opened> | null = null;
+  #opened: Promise<FileHandle> | null = null;
   #hashes: Buffer[] = [];
   #hashesLeft: number;
   readonly #onCompared: () => void;
@@ -49,9 +50,14 @@ export class WantedFile {
     return this.#hashes.length;
   }
 
+  /** Whether it is read and sent at once: it is small, and nothing of it is there. */
+  get isSentAtOnce(): boolean {
+    return this.have === 0 && isSmall(this.file);
+  }
+
   /** Opens the file, once. */
-  open(): Promise<Opened> {
-    this.#opened ??= openFile(this.file, this.have === 0);
+  open(): Promise<FileHandle> {
+    this.#opened ??= openFile(this.file);
     // Whether it was opened is asked when it is its turn.
     this.#opened.catch(() => {});
     return this.#opened;
@@ -91,7 +97,7 @@ export class WantedFile {
   async close(): Promise<void> {
     this.isDropped = true;
     this.#wake?.();
-    const opened = await this.#opened?.catch(() => null);
-    if (opened && 'handle' in opened) await opened.handle.close().catch(() => {});
+    const handle = await this.#opened?.catch(() => null);
+    await handle?.close().catch(() => {});
   }
 }

@@ -1,4 +1,4 @@
-import { constants, type Dir, lstatSync, type Stats, statSync } from 'node:fs';
+import { constants, type Dir, lstatSync, opendirSync, type Stats, statSync } from 'node:fs';
 import { chmod, type FileHandle, mkdir, open, opendir, stat, utimes } from 'node:fs/promises';
 import { FileFault } from './file-fault.ts';
 import { timeOf } from './file-time.ts';
@@ -10,6 +10,8 @@ const SLASH = Buffer.from('/');
 const DOT = Buffer.from('.');
 /** Names that are read from a folder at a time. */
 const NAMES_AT_ONCE = 256;
+
+const LIST_OPTIONS = { encoding: 'buffer' as BufferEncoding, bufferSize: NAMES_AT_ONCE };
 
 /**
  * Whether a descriptor of a folder can be part of a path. Node has no openat(2); on Linux `/proc/self/fd/N/NAME` is the same: the kernel goes from
@@ -30,10 +32,13 @@ export class Folder {
   readonly #handle: FileHandle;
   readonly #path: Buffer;
   readonly #identity: Pick<Stats, 'dev' | 'ino'>;
+  /** Whether its descriptor is more than a place. */
+  readonly #isReadable: boolean;
   #holders = 1;
 
-  private constructor(handle: FileHandle, path: Buffer, identity: Pick<Stats, 'dev' | 'ino'>) {
+  private constructor(handle: FileHandle, path: Buffer, { isReadable, ...identity }: OpenedAs) {
     this.#handle = handle;
+    this.#isReadable = isReadable;
     this.#path = HAS_FD_PATHS ? Buffer.from(`/proc/self/fd/${handle.fd}`) : path;
     this.#identity = identity;
   }
@@ -89,7 +94,21 @@ export class Folder {
 
   /** The names in it, in no order. Holds some hundred at a time. */
   async *names(): AsyncGenerator<Buffer> {
-    for await (const { name } of await this.#list()) yield name as unknown as Buffer;
+    for await (const names of this.namesTogether()) yield* names;
+  }
+
+  /** The same, some hundred together: one by one takes longer than what is done with each. */
+  async *namesTogether(): AsyncGenerator<readonly Buffer[]> {
+    const dir = opendirSync(this.at(DOT) as unknown as string, LIST_OPTIONS);
+    try {
+      for (let names = readNames(dir); names.length > 0; names = readNames(dir)) {
+        yield names;
+        // Whoever has an endless folder does not stop anything else.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      dir.closeSync();
+    }
   }
 
   /** The names of folders in it, in no order. */
@@ -97,18 +116,31 @@ export class Folder {
     for await (const each of await this.#list()) if (each.isDirectory()) yield each.name as unknown as Buffer;
   }
 
-  /** Gives it the mode and time that it is to have, and makes what was put into it durable. @throws system errors. */
-  async finish({ mode, mtime }: { readonly mode: number; readonly mtime: number }): Promise<void> {
-    const path = this.at(DOT);
+  /**
+   * Gives it the mode and time that it is to have. The mode comes last: it may be one with which nothing more can be done with the folder.
+   * @throws system errors.
+   */
+  async setModeAndTime({ mode, mtime }: ModeAndTime): Promise<void> {
+    const [time, bits] = [timeOf(mtime), mode & 0o777];
     // Held until then: the number in the path must not become that of another folder.
     this.retain();
     try {
-      await chmod(path, mode & 0o777);
-      await utimes(path, timeOf(mtime), timeOf(mtime));
-      await this.sync();
+      if (this.#isReadable) {
+        await this.#handle.utimes(time, time);
+        await this.#handle.chmod(bits);
+      } else {
+        await utimes(this.at(DOT), time, time);
+        await chmod(this.at(DOT), bits);
+      }
     } finally {
       this.release();
     }
+  }
+
+  /** The same, and makes what was put into it durable. @throws system errors. */
+  async finish(to: ModeAndTime): Promise<void> {
+    await this.setModeAndTime(to);
+    await this.sync();
   }
 
   /** Makes what was put into it durable. A folder that may not be read cannot be, and some file systems do without. */
@@ -129,7 +161,7 @@ export class Folder {
   }
 
   #list(): Promise<Dir> {
-    return opendir(this.at(DOT) as unknown as string, { encoding: 'buffer' as BufferEncoding, bufferSize: NAMES_AT_ONCE });
+    return opendir(this.at(DOT) as unknown as string, LIST_OPTIONS);
   }
 
   #requireSame(): void {
@@ -138,18 +170,37 @@ export class Folder {
   }
 
   /** @internal */
-  static async of(handle: FileHandle, path: Buffer): Promise<Folder> {
+  static async of(handle: FileHandle, path: Buffer, isReadable: boolean): Promise<Folder> {
     const { dev, ino } = HAS_FD_PATHS ? { dev: 0, ino: 0 } : await handle.stat();
-    return new Folder(handle, path, { dev, ino });
+    return new Folder(handle, path, { dev, ino, isReadable });
   }
 }
 
+function readNames(dir: Dir): readonly Buffer[] {
+  const names: Buffer[] = [];
+  while (names.length < NAMES_AT_ONCE) {
+    const entry = dir.readSync();
+    if (entry === null) break;
+    names.push(entry.name as unknown as Buffer);
+  }
+  return names;
+}
+
+type OpenedAs = Pick<Stats, 'dev' | 'ino'> & { readonly isReadable: boolean };
+
+interface ModeAndTime {
+  readonly mode: number;
+  /** Unix time, milliseconds. */
+  readonly mtime: number;
+}
+
 async function openFolder(path: Buffer, flags: number): Promise<Folder> {
-  const handle = await open(path, O_RDONLY | O_DIRECTORY | flags).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EACCES' || !HAS_FD_PATHS) throw error;
-    return open(path, O_PATH | O_DIRECTORY | flags);
-  });
-  return Folder.of(handle, path);
+  try {
+    return await Folder.of(await open(path, O_RDONLY | O_DIRECTORY | flags), path, true);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES' || !HAS_FD_PATHS) throw error;
+    return Folder.of(await open(path, O_PATH | O_DIRECTORY | flags), path, false);
+  }
 }
 
 /** Whether a path that a user named is a folder, links followed; null when nothing is there. @throws system errors. */

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { printable } from '@towline/protocol';
 import { MAX_NAME_BYTES } from '../limits.ts';
 import { FileFault } from './file-fault.ts';
@@ -37,7 +37,8 @@ const DOT_DOT = Buffer.from('..');
  * of two copies only one can put it into place.
  */
 export function partialStem(name: Buffer, { size, mtime, origin }: PartialOf): string {
-  const digest = createHash('sha256').update(name).update(`\0${size}\0${mtime}`).digest('hex').slice(0, PARTIAL_DIGITS);
+  const version = Buffer.concat([name, Buffer.from(`\0${size}\0${mtime}`)]);
+  const digest = hash('sha256', version).slice(0, PARTIAL_DIGITS);
   return origin === 'sync' ? SYNC_PARTIAL_PREFIX + digest.slice(1) : PARTIAL_PREFIX + digest;
 }
 
@@ -55,7 +56,9 @@ export function isSyncPartialName(name: Buffer): boolean {
 
 /** A name for a partial file that nobody else has. */
 export function partialName(stem: string): Buffer {
-  return Buffer.from(`${stem}.${randomBytes(8).toString('hex')}`);
+  // Of random numbers Node holds some ready only in this form. These of its digits are all random.
+  const uuid = randomUUID();
+  return Buffer.from(`${stem}.${uuid.slice(0, 8)}${uuid.slice(28)}`);
 }
 
 /** The stem of a partial file's name. */

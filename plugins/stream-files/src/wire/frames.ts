@@ -48,7 +48,8 @@ export const Frame = Object.freeze({
   fault: 0x30,
 });
 
-const HEAD = 4;
+/** Bytes of the head of a frame. */
+export const FRAME_HEAD = 4;
 /** Shortest and longest payload of each type. */
 const LENGTHS = new Map<number, readonly [least: number, most: number]>([
   ...[
@@ -83,9 +84,14 @@ export interface FrameEvent {
 
 /** Head of a frame. */
 export function encodeHead(type: number, length: number): Buffer {
-  const head = Buffer.allocUnsafe(HEAD);
-  head.writeUInt32BE(((type << 24) | length) >>> 0, 0);
+  const head = Buffer.allocUnsafe(FRAME_HEAD);
+  head.writeUInt32BE(headOf(type, length));
   return head;
+}
+
+/** Head of a frame as a number of four bytes. */
+export function headOf(type: number, length: number): number {
+  return ((type << 24) | length) >>> 0;
 }
 
 /** Cuts a stream of bytes into frames. Never holds more than one frame that is no content. */
@@ -103,8 +109,8 @@ export class FrameDecoder {
   /** Takes bytes in. @throws TowlineError `protocol_error` for a type or a length that cannot be. */
   *push(bytes: Buffer): Generator<FrameEvent> {
     let at = 0;
-    while (at < bytes.length || (this.#headBytes === HEAD && this.#left === 0)) {
-      if (this.#headBytes < HEAD) {
+    while (at < bytes.length || (this.#headBytes === FRAME_HEAD && this.#left === 0)) {
+      if (this.#headBytes < FRAME_HEAD) {
         at = this.#readHead(bytes, at);
         continue;
       }
@@ -118,12 +124,12 @@ export class FrameDecoder {
 
   #readHead(bytes: Buffer, from: number): number {
     let at = from;
-    while (this.#headBytes < HEAD && at < bytes.length) {
+    while (this.#headBytes < FRAME_HEAD && at < bytes.length) {
       this.#head = (this.#head * 256 + bytes[at]!) >>> 0;
       this.#headBytes += 1;
       at += 1;
     }
-    if (this.#headBytes === HEAD) {
+    if (this.#headBytes === FRAME_HEAD) {
       this.#left = this.#head & 0xffffff;
       checkHead(this.#head >>> 24, this.#left);
     }
@@ -160,20 +166,26 @@ export function encodeNumber(id: number): Buffer {
 export function encodeBegin(id: number, from: number): Buffer {
   const payload = Buffer.allocUnsafe(12);
   payload.writeUInt32BE(id);
-  payload.writeBigUInt64BE(BigInt(from), 4);
+  writeLength(payload, from, 4);
   return payload;
 }
 
 /** Payload of `hole`. */
 export function encodeLength(length: number): Buffer {
   const payload = Buffer.allocUnsafe(8);
-  payload.writeBigUInt64BE(BigInt(length));
+  writeLength(payload, length, 0);
   return payload;
+}
+
+/** Writes a length or position of eight bytes. */
+export function writeLength(into: Buffer, length: number, at: number): void {
+  into.writeUInt32BE(Math.floor(length / 2 ** 32), at);
+  into.writeUInt32BE(length % 2 ** 32, at + 4);
 }
 
 /** A length or position of eight bytes. One that is not exact as a number becomes infinite, which nothing fits. */
 export function decodeLength(payload: Buffer, at: number): number {
-  const length = Number(payload.readBigUInt64BE(at));
+  const length = payload.readUInt32BE(at) * 2 ** 32 + payload.readUInt32BE(at + 4);
   return Number.isSafeInteger(length) ? length : Number.POSITIVE_INFINITY;
 }
 

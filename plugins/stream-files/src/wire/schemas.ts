@@ -3,17 +3,22 @@ import { z } from 'zod';
 import { MAX_FILE_BYTES, MAX_JSON_PAYLOAD, MAX_LINK_BYTES, MAX_NAME_BYTES, MAX_SHOWN_PATH } from '../limits.ts';
 import { FARTHEST_TIME_MS } from '../tree/file-time.ts';
 
+/** Text of which each character is a byte. */
+const BYTES = /^[\0-\xff]*$/;
+const MOST_NUMBER = 0xffff_ffff;
+const MOST_BITS = 0o7777;
+
 /** Bytes as text, one character for each: names are bytes, and JSON has none. */
 const bytesText = (max: number) =>
   z
     .string()
     .max(max)
-    .regex(/^[\0-\xff]*$/, 'expected bytes')
+    .regex(BYTES, 'expected bytes')
     .transform((text): Buffer => Buffer.from(text, 'latin1'));
 
-const number = z.int().min(0).max(0xffff_ffff);
+const number = z.int().min(0).max(MOST_NUMBER);
 const size = z.int().min(0).max(MAX_FILE_BYTES);
-const bits = z.int().min(0).max(0o7777);
+const bits = z.int().min(0).max(MOST_BITS);
 /** Unix time, milliseconds, with a fraction. The bound is what a Date holds. */
 const time = z.number().min(-FARTHEST_TIME_MS).max(FARTHEST_TIME_MS);
 /** Name of a system error, or a word of ours; what it means is said by whoever shows it. */
@@ -80,9 +85,60 @@ export const changedSchema = z.object({ complete: z.boolean() });
 /** Why nothing can be done. */
 export const faultSchema = z.object({ code });
 
+/**
+ * Decodes an entry. What most of them are is seen without going through the schema, which takes several times as long; so is what is wanted
+ * and settled. Whatever is not plainly right is left to the schema. @throws TowlineError `protocol_error`.
+ */
+export function decodeEntry(payload: Buffer): Entry {
+  const value = decodeJson(payload, MAX_JSON_PAYLOAD);
+  return plainFile(value) ?? check(entrySchema, value);
+}
+
+/** Decodes a want. @throws TowlineError `protocol_error`. */
+export function decodeWant(payload: Buffer): z.output<typeof wantSchema> {
+  const value = decodeJson(payload, MAX_JSON_PAYLOAD);
+  if (!isObject(value)) return check(wantSchema, value);
+  const { id, have, whole } = value;
+  return isNumber(id) && isSize(have) && typeof whole === 'boolean' ? { id, have, whole } : check(wantSchema, value);
+}
+
+/** Decodes what became of an entry. @throws TowlineError `protocol_error`. */
+export function decodeSettled(payload: Buffer): z.output<typeof settledSchema> {
+  const value = decodeJson(payload, MAX_JSON_PAYLOAD);
+  if (!isObject(value)) return check(settledSchema, value);
+  const { id, status, code, change } = value;
+  const isPlain = isNumber(id) && (status === 'done' || status === 'same') && code === undefined && change === undefined;
+  return isPlain ? { id, status } : check(settledSchema, value);
+}
+
+function plainFile(value: unknown): FileEntry | null {
+  if (!isObject(value)) return null;
+  const { kind, id, parent, name, mode, mtime, size, sparse } = value;
+  if (kind !== 'file' || !isNumber(id) || id === 0 || !isNumber(parent) || !isSize(size) || typeof sparse !== 'boolean') return null;
+  if (typeof name !== 'string' || name.length > MAX_NAME_BYTES || !BYTES.test(name)) return null;
+  if (!isNumber(mode) || mode > MOST_BITS || typeof mtime !== 'number' || Math.abs(mtime) > FARTHEST_TIME_MS) return null;
+  return { kind, id, parent, name: Buffer.from(name, 'latin1'), mode, mtime, size, sparse };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isNumber(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_NUMBER;
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_FILE_BYTES;
+}
+
 /** Decodes the JSON of a frame. @throws TowlineError `protocol_error`. */
 export function decodeFrame<Schema extends z.ZodType>(schema: Schema, payload: Buffer): z.output<Schema> {
-  const checked = schema.safeParse(decodeJson(payload, MAX_JSON_PAYLOAD));
+  return check(schema, decodeJson(payload, MAX_JSON_PAYLOAD));
+}
+
+function check<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const checked = schema.safeParse(value);
   if (checked.success) return checked.data;
   throw new TowlineError('protocol_error', `The peer sent a frame among files that is not valid: ${describeIssues(checked.error.issues)}.`);
 }
