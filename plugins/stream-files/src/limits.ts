@@ -29,7 +29,11 @@ export const FILES_PLACED_AT_ONCE = 32;
 /** Files of which something is there already that are compared at a time: each has a descriptor. */
 export const FILES_COMPARED_AT_ONCE = 128;
 /** Bytes gathered before they are written to a large file. */
-export const WRITE_BYTES = 524_288;
+export const WRITE_BYTES = 1_048_576;
+/** Frames of content that are read from a large file at a time: one step to another thread for a MiB. */
+export const FRAMES_READ_AT_ONCE = 4;
+/** Bytes of a large file after which what was written goes to the disk while more comes, so that not all of it does at the end. */
+export const SYNC_BYTES = 67_108_864;
 /** Names of a folder that are remembered to find duplicates, all folders together. Beyond it a duplicate replaces what came before. */
 export const MAX_REMEMBERED_NAMES = 262_144;
 /** Largest size of a file: beyond it numbers are not exact. */

@@ -18,11 +18,13 @@ import { Frame } from '../wire/frames.ts';
 import { codeForPeer, PeerFault } from '../wire/read-frames.ts';
 import type { FileReport } from './file-report.ts';
 import { createFileTeller } from './tell-files.ts';
+import { createYoungCollector } from './young-garbage.ts';
 
 // Node's own stdout writes to a pipe without ever giving way.
 const input = new Socket({ fd: 0, readable: true, writable: false });
 const output = new Socket({ fd: 1, readable: false, writable: true });
 const teller = createFileTeller(process.stderr);
+const onBytes = createYoungCollector();
 let failures = 0;
 
 const writer = new FrameWriter(output);
@@ -48,11 +50,19 @@ async function carryOut(body: FilesBody, path: string): Promise<void> {
   if (body.operation === 'list') return sendList(path, output);
   if (body.operation === 'read') {
     const source = await openSource(path, copyName(body.path));
-    return sendFiles({ input, output, source, count: body.count, observer: {}, onSent: sentIn(path) });
+    return sendFiles({ input, output, source, count: body.count, observer: { onBytes }, onSent: sentIn(path) });
   }
   if (body.operation === 'sync_read') {
     const source = await openSyncSource(path);
-    return sendFiles({ input, output, source, count: true, excludes: createExcludes(body.exclude), observer: {}, onSent: sentIn(path) });
+    return sendFiles({
+      input,
+      output,
+      source,
+      count: true,
+      excludes: createExcludes(body.exclude),
+      observer: { onBytes },
+      onSent: sentIn(path),
+    });
   }
   if (body.operation === 'sync_write') return makeLike(body, path);
   if (body.operation === 'sync_watch') return sendChanges({ input, output, path, excludes: createExcludes(body.exclude) });
@@ -63,6 +73,7 @@ async function carryOut(body: FilesBody, path: string): Promise<void> {
     output,
     target,
     observer: {
+      onBytes,
       onRoot: (name) => {
         root = joinPath(root, name);
       },
@@ -79,6 +90,7 @@ async function makeLike(body: SyncWriteBody, path: string): Promise<void> {
   const root = Buffer.from(path);
   const { dry_run: dryRun, delete: isDeleting, checksum } = body;
   const observer: TransferObserver = {
+    onBytes,
     onOutcome: ({ path: below, kind, size, status, code, change }) => {
       const isNoted = !dryRun && status === 'done' && kind !== 'folder';
       const bytes = change === 'attributes' ? 0 : size;

@@ -2,7 +2,7 @@ import { createHash, type Hash, hash as hashOf } from 'node:crypto';
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { TowlineError } from '@towline/protocol';
-import { BLOCK_BYTES, SMALL_FILE_BYTES, WRITE_BYTES } from '../limits.ts';
+import { BLOCK_BYTES, SMALL_FILE_BYTES, SYNC_BYTES, WRITE_BYTES } from '../limits.ts';
 import { readBlock } from '../send/read-file.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
 import { isTime } from '../tree/file-time.ts';
@@ -53,6 +53,8 @@ export class IncomingFile {
   #gathered: Buffer[] = [];
   #gatheredBytes = 0;
   #writing: Promise<void> = Promise.resolve();
+  /** Bytes that were written and not sent to the disk; null while some are. */
+  #unsynced: number | null = 0;
   #fault: unknown = null;
 
   private constructor(entry: IncomingEntry, folder: Folder) {
@@ -266,7 +268,20 @@ export class IncomingFile {
     this.#gatheredBytes = 0;
     await this.#writing;
     if (this.#fault !== null) return;
-    this.#writing = writeAll(this.#partial.handle, pieces, position).catch((error: unknown) => this.#fail(error));
+    const { handle } = this.#partial;
+    this.#writing = writeAll(handle, pieces, position).catch((error: unknown) => this.#fail(error));
+    this.#startSync(handle, this.#position - position);
+  }
+
+  /** Has what was written sent to the disk beside what comes, when it is much. Whoever closes the file waits for it. */
+  #startSync(handle: FileHandle, more: number): void {
+    if (this.#unsynced === null || (this.#unsynced += more) < SYNC_BYTES) return;
+    this.#unsynced = null;
+    const synced = () => {
+      this.#unsynced = 0;
+    };
+    // The system tells that the disk failed once only.
+    handle.datasync().then(synced, (error: unknown) => this.#fail(error));
   }
 
   #fail(error: unknown): void {

@@ -1,8 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { BLOCK_BYTES, MAX_DATA_PAYLOAD, SMALL_FILE_BYTES } from '../limits.ts';
+import { BLOCK_BYTES, FRAMES_READ_AT_ONCE, MAX_DATA_PAYLOAD, SMALL_FILE_BYTES } from '../limits.ts';
 import { FileFault } from '../tree/file-fault.ts';
+import { FRAME_HEAD } from '../wire/frames.ts';
 import type { OpenEntry } from './open-entries.ts';
 
 /** Zeros to compare with. */
@@ -56,20 +57,63 @@ function requireSameStats(stats: Stats, { size, mtimeMs }: File): void {
   if (stats.size !== size || stats.mtimeMs !== mtimeMs) throw new FileFault('changed');
 }
 
-/** The content from a position on, in pieces of a frame; the next one is read while the last one is used. @throws FileFault `changed`. */
-export async function* readPieces(handle: FileHandle, from: number, size: number): AsyncGenerator<Buffer> {
+/** Content of a file as it was read: pieces of the size of a frame. */
+export interface ReadPart {
+  readonly pieces: readonly Buffer[];
+  /** All of them, each behind room for the head of a frame. */
+  readonly framed: Buffer;
+  readonly length: number;
+}
+
+/** The content from a position on; the next part is read while the last one is used. @throws FileFault `changed`. */
+export async function* readParts(
+  handle: FileHandle,
+  from: number,
+  { size, sparse }: Pick<File, 'size' | 'sparse'>,
+): AsyncGenerator<ReadPart> {
+  // With its head a frame fills what a session carries in one piece. Where holes are looked for, pieces stay aligned with those.
+  const pieceBytes = sparse ? MAX_DATA_PAYLOAD : MAX_DATA_PAYLOAD - FRAME_HEAD;
   const start = (position: number) => {
-    const piece = readPiece(handle, position, Math.min(MAX_DATA_PAYLOAD, size - position));
+    const part = readPart(handle, position, { length: Math.min(FRAMES_READ_AT_ONCE * pieceBytes, size - position), pieceBytes });
     // Whoever stops early does not wait for it.
-    piece.catch(() => {});
-    return piece;
+    part.catch(() => {});
+    return part;
   };
   let next = from < size ? start(from) : null;
   for (let position = from; next !== null; ) {
-    const piece: Buffer = await next;
-    position += piece.length;
+    const part: ReadPart = await next;
+    position += part.length;
     next = position < size ? start(position) : null;
-    yield piece;
+    yield part;
+  }
+}
+
+async function readPart(
+  handle: FileHandle,
+  position: number,
+  { length, pieceBytes }: { readonly length: number; readonly pieceBytes: number },
+): Promise<ReadPart> {
+  const framed = Buffer.allocUnsafeSlow(length + Math.ceil(length / pieceBytes) * FRAME_HEAD);
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < framed.length; at += FRAME_HEAD + pieceBytes)
+    pieces.push(framed.subarray(at + FRAME_HEAD, at + FRAME_HEAD + pieceBytes));
+  const { bytesRead } = await handle.readv(pieces, position);
+  if (bytesRead < length) await readRest(handle, position, { pieces, bytesRead });
+  return { pieces, framed, length };
+}
+
+/** Reads what one read left out. @throws FileFault `changed` where the file ends. */
+async function readRest(
+  handle: FileHandle,
+  position: number,
+  { pieces, bytesRead }: { readonly pieces: readonly Buffer[]; readonly bytesRead: number },
+): Promise<void> {
+  let at = 0;
+  for (const piece of pieces) {
+    const filled = Math.min(piece.length, Math.max(0, bytesRead - at));
+    const rest = piece.subarray(filled);
+    if (rest.length > 0 && (await readFully(handle, rest, position + at + filled)) < rest.length) throw new FileFault('changed');
+    at += piece.length;
   }
 }
 

@@ -5,7 +5,7 @@ import type { TransferObserver } from '../observer.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
 import type { FrameWriter } from '../wire/frame-writer.ts';
 import { blocksOf, encodeBegin, encodeLength, encodeNumber, FRAME_HEAD, Frame, headOf, writeLength } from '../wire/frames.ts';
-import { readBlock, readPieces, readSmall, requireSame, splitZeros } from './read-file.ts';
+import { type ReadPart, readBlock, readParts, readSmall, requireSame, splitZeros } from './read-file.ts';
 import type { WantedFile } from './wanted-file.ts';
 
 /** What sending works with. */
@@ -75,12 +75,13 @@ async function sendLarge({ writer, observer }: ContentParts, wanted: WantedFile,
   const { from, hash } = await compare(wanted, handle);
   observer.onBytes?.(from, 'same');
   writer.send(Frame.begin, encodeBegin(entry.id, from));
-  for await (const piece of readPieces(handle, from, file.size)) {
+  for await (const part of readParts(handle, from, file)) {
     if (wanted.isDropped) throw new FileFault('dropped');
-    hash.update(piece);
-    await writer.room();
-    sendPiece(writer, piece, file.sparse);
-    observer.onBytes?.(piece.length, 'moved');
+    for (const piece of part.pieces) hash.update(piece);
+    if (!writer.hasRoom) await writer.room();
+    if (file.sparse) for (const piece of part.pieces) sendPiece(writer, piece);
+    else sendPart(writer, part);
+    observer.onBytes?.(part.length, 'moved');
   }
   await requireSame(handle, file);
   sendEnd(writer, wanted, hash);
@@ -92,8 +93,16 @@ function sendEnd(writer: FrameWriter, wanted: WantedFile, hash: Hash): void {
   writer.send(Frame.end, Buffer.concat([encodeNumber(wanted.entry.id), hash.digest()]));
 }
 
-function sendPiece(writer: FrameWriter, piece: Buffer, isSparse: boolean): void {
-  if (!isSparse) return writer.send(Frame.data, piece);
+function sendPart(writer: FrameWriter, { pieces, framed }: ReadPart): void {
+  let at = 0;
+  for (const { length } of pieces) {
+    framed.writeUInt32BE(headOf(Frame.data, length), at);
+    at += FRAME_HEAD + length;
+  }
+  writer.write(framed);
+}
+
+function sendPiece(writer: FrameWriter, piece: Buffer): void {
   for (const { zeros, bytes } of splitZeros(piece)) {
     if (zeros) writer.send(Frame.hole, encodeLength(bytes.length));
     else writer.send(Frame.data, bytes);
