@@ -48,7 +48,7 @@ const PACKAGES = {
     never: ['fastify', 'better-sqlite3', 'mongodb'],
   },
 };
-const PLUGIN = ['@towline/protocol', '@towline/contract', '@towline/link'];
+const PLUGIN = ['@towline/protocol', '@towline/protocol/plain', '@towline/contract', '@towline/link'];
 /** Only the kernel, stores, the suite for stores, and auth plugins that look up a credential before anybody is known may stand for the relay itself. */
 const SYSTEM_SCOPE_USERS = ['core/kernel', 'core/conformance', 'plugins/store-', 'plugins/auth-'];
 

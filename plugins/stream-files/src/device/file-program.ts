@@ -1,18 +1,12 @@
 // The program that reads and writes files on the device, as the user that the device works as. Started by ../device.ts with the request as its one
 // argument; the stream is its standard input and output, and what it did it tells on standard error, in lines of JSON.
+// What an operation needs is loaded for it: the copy of one file takes less time than loading everything.
 import { Socket } from 'node:net';
-import { sendList } from '../list/send-list.ts';
-import { type FilesBody, filesBodySchema, type SyncWriteBody } from '../messages.ts';
+import type { FilesBody, SyncWriteBody } from '../messages.ts';
 import type { TransferObserver } from '../observer.ts';
-import { receiveFiles } from '../receive/receive-files.ts';
-import { openTarget } from '../receive/target.ts';
-import { sendFiles } from '../send/send-files.ts';
-import { absolutePath, copyName, openSource } from '../send/source.ts';
-import { receiveSync } from '../sync/receive-sync.ts';
-import { openSyncSource } from '../sync/sync-source.ts';
-import { createExcludes } from '../tree/excludes.ts';
+import { absolutePath, copyName, openSource, type Source } from '../send/source.ts';
+import type { Excludes } from '../tree/excludes.ts';
 import { joinPath } from '../tree/names.ts';
-import { sendChanges } from '../watch/send-changes.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame } from '../wire/frames.ts';
 import { codeForPeer, PeerFault } from '../wire/read-frames.ts';
@@ -35,7 +29,8 @@ process.exit();
 
 async function serve(): Promise<number> {
   try {
-    const body = filesBodySchema.parse(JSON.parse(process.argv[2] ?? ''));
+    // The runtime has checked it.
+    const body = JSON.parse(process.argv[2] ?? '') as FilesBody;
     await carryOut(body, absolutePath(body.path, { home: process.env.HOME || '/', from: process.env.HOME || '/' }));
     return failures > 0 ? 1 : 0;
   } catch (error) {
@@ -47,46 +42,41 @@ async function serve(): Promise<number> {
 }
 
 async function carryOut(body: FilesBody, path: string): Promise<void> {
-  if (body.operation === 'list') return sendList(path, output);
-  if (body.operation === 'read') {
-    const source = await openSource(path, copyName(body.path));
-    return sendFiles({ input, output, source, count: body.count, observer: { onBytes }, onSent: sentIn(path) });
-  }
-  if (body.operation === 'sync_read') {
-    const source = await openSyncSource(path);
-    return sendFiles({
-      input,
-      output,
-      source,
-      count: true,
-      excludes: createExcludes(body.exclude),
-      observer: { onBytes },
-      onSent: sentIn(path),
-    });
-  }
-  if (body.operation === 'sync_write') return makeLike(body, path);
-  if (body.operation === 'sync_watch') return sendChanges({ input, output, path, excludes: createExcludes(body.exclude) });
-  const target = await openTarget(path, body.exact);
+  if (body.operation === 'list') return (await import('../list/send-list.ts')).sendList(path, output);
+  if (body.operation === 'read') return send(path, { source: await openSource(path, copyName(body.path)), count: body.count });
+  if (body.operation === 'write') return receive(path, body.exact);
+  const excludes = (await import('../tree/excludes.ts')).createExcludes(body.exclude);
+  if (body.operation === 'sync_write') return makeLike(path, body, excludes);
+  if (body.operation === 'sync_watch') return (await import('../watch/send-changes.ts')).sendChanges({ input, output, path, excludes });
+  const { openSyncSource } = await import('../sync/sync-source.ts');
+  return send(path, { source: await openSyncSource(path), count: true, excludes });
+}
+
+async function send(path: string, what: { readonly source: Source; readonly count: boolean; readonly excludes?: Excludes }): Promise<void> {
+  const { sendFiles } = await import('../send/send-files.ts');
+  await sendFiles({ input, output, ...what, observer: { onBytes }, onSent: sentIn(path) });
+}
+
+async function receive(path: string, exact: boolean): Promise<void> {
+  const [{ openTarget }, { receiveFiles }] = await Promise.all([import('../receive/target.ts'), import('../receive/receive-files.ts')]);
+  const target = await openTarget(path, exact);
   let root: Buffer = Buffer.from(target.path);
-  return receiveFiles({
-    input,
-    output,
-    target,
-    observer: {
-      onBytes,
-      onRoot: (name) => {
-        root = joinPath(root, name);
-      },
-      onOutcome: ({ path: below, kind, size, status, code }) => {
-        if (status === 'failed' || (status === 'done' && kind !== 'folder'))
-          report(root, below, { bytes: size, ok: status === 'done', ...(code === undefined ? {} : { code }) });
-      },
+  const observer: TransferObserver = {
+    onBytes,
+    onRoot: (name) => {
+      root = joinPath(root, name);
     },
-  });
+    onOutcome: ({ path: below, kind, size, status, code }) => {
+      if (status === 'failed' || (status === 'done' && kind !== 'folder'))
+        report(root, below, { bytes: size, ok: status === 'done', ...(code === undefined ? {} : { code }) });
+    },
+  };
+  await receiveFiles({ input, output, target, observer });
 }
 
 /** Makes a tree like the client's. What was only looked at in a dry run is not told. */
-async function makeLike(body: SyncWriteBody, path: string): Promise<void> {
+async function makeLike(path: string, body: SyncWriteBody, excludes: Excludes): Promise<void> {
+  const { receiveSync } = await import('../sync/receive-sync.ts');
   const root = Buffer.from(path);
   const { dry_run: dryRun, delete: isDeleting, checksum } = body;
   const observer: TransferObserver = {
@@ -101,7 +91,7 @@ async function makeLike(body: SyncWriteBody, path: string): Promise<void> {
       report(root, below, { bytes: 0, ok: code === undefined, removed: true, ...(code === undefined ? {} : { code }) });
     },
   };
-  await receiveSync({ input, output, path, excludes: createExcludes(body.exclude), delete: isDeleting, dryRun, checksum, observer });
+  await receiveSync({ input, output, path, excludes, delete: isDeleting, dryRun, checksum, observer });
 }
 
 function sentIn(path: string): (below: Buffer, moved: number | null) => void {

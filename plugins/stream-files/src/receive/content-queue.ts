@@ -1,4 +1,4 @@
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { FILES_COMPARED_AT_ONCE, FILES_PLACED_AT_ONCE } from '../limits.ts';
 import type { TransferObserver } from '../observer.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';

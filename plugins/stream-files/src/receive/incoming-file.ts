@@ -1,7 +1,7 @@
 import { createHash, type Hash, hash as hashOf } from 'node:crypto';
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { BLOCK_BYTES, SMALL_FILE_BYTES, SYNC_BYTES, WRITE_BYTES } from '../limits.ts';
 import { readBlock } from '../send/read-file.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { MAX_OPEN_ENTRIES } from '../limits.ts';
 import type { EntryOutcome, TransferObserver } from '../observer.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
@@ -8,9 +8,9 @@ import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame, type FrameEvent } from '../wire/frames.ts';
 import { takeFrames } from '../wire/read-frames.ts';
 import {
-  decodeEntry,
   decodeFrame,
   type Entry,
+  entrySchema,
   type FileEntry,
   type FolderEntry,
   failedSchema,
@@ -99,7 +99,7 @@ class FileReceiver {
 
   #take({ type, payload }: FrameEvent): Promise<void> | undefined {
     if (type === Frame.data) return this.#content.data(payload);
-    if (type === Frame.entry) return this.#announced(decodeEntry(payload));
+    if (type === Frame.entry) return this.#announced(decodeFrame(entrySchema, payload));
     if (type === Frame.begin) return this.#content.begin(payload);
     if (type === Frame.end) return this.#content.end(payload);
     if (type === Frame.hole) return this.#content.hole(payload);

@@ -1,4 +1,4 @@
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { MAX_OPEN_ENTRIES } from '../limits.ts';
 import type { Folder } from '../tree/folder.ts';
 

@@ -1,12 +1,12 @@
 import type { Readable, Writable } from 'node:stream';
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { FILES_OPENED_AHEAD, MAX_WAITING_HASHES } from '../limits.ts';
 import type { Removal, TransferObserver } from '../observer.ts';
 import type { Excludes } from '../tree/excludes.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame, type FrameEvent } from '../wire/frames.ts';
 import { takeFrames } from '../wire/read-frames.ts';
-import { decodeFrame, decodeSettled, decodeWant, readySchema, removedSchema } from '../wire/schemas.ts';
+import { decodeFrame, readySchema, removedSchema, settledSchema, wantSchema } from '../wire/schemas.ts';
 import { announceTree } from './announce-tree.ts';
 import { countTree } from './count-tree.ts';
 import { OpenEntries } from './open-entries.ts';
@@ -140,7 +140,7 @@ class FileSender {
   }
 
   #want(payload: Buffer): void {
-    const want = decodeWant(payload);
+    const want = decodeFrame(wantSchema, payload);
     const wanted = new WantedFile(this.#open.want(want.id), { ...want, onCompared: () => this.#onCompared?.() });
     this.#byNumber.set(want.id, wanted);
     this.#wanted.push(wanted);
@@ -149,7 +149,7 @@ class FileSender {
   }
 
   #settle(payload: Buffer): void {
-    const { id, status, code, change } = decodeSettled(payload);
+    const { id, status, code, change } = decodeFrame(settledSchema, payload);
     if (this.#byNumber.get(id)?.isSent === false) throw new TowlineError('protocol_error', 'The peer settled a file before its end.');
     const { kind, path, file } = this.#open.settle(id);
     const more = { ...(code === undefined ? {} : { code }), ...(change === undefined ? {} : { change }) };

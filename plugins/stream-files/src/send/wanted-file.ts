@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { HASH_BYTES } from '../limits.ts';
 import { blocksOf } from '../wire/frames.ts';
 import type { OpenEntry } from './open-entries.ts';

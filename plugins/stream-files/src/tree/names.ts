@@ -1,5 +1,5 @@
 import { hash, randomUUID } from 'node:crypto';
-import { printable } from '@towline/protocol';
+import { printable } from '@towline/protocol/plain';
 import { MAX_NAME_BYTES } from '../limits.ts';
 import { FileFault } from './file-fault.ts';
 

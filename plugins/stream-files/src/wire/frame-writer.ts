@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { toTowlineError } from '@towline/protocol';
+import { toTowlineError } from '@towline/protocol/plain';
 import { FRAME_HEAD, headOf } from './frames.ts';
 
 /** Bytes that are gathered at most before they are written: what a session carries in one frame, and a pipe holds. */

@@ -1,4 +1,4 @@
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { BLOCK_BYTES, HASH_BYTES, MAX_DATA_PAYLOAD, MAX_HASHES_IN_FRAME, MAX_JSON_PAYLOAD } from '../limits.ts';
 
 /** Types of frames: one byte of type, three of length (big endian), then the payload. */

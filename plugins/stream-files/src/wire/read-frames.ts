@@ -1,5 +1,5 @@
 import { finished, type Readable } from 'node:stream';
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { faultCode } from '../tree/file-fault.ts';
 import { Frame, FrameDecoder, type FrameEvent } from './frames.ts';
 import { decodeFrame, faultSchema } from './schemas.ts';
