@@ -256,6 +256,12 @@ describe('towline cp', () => {
     writeFileSync(join(mine, 'f'), 'x');
     expect(await cp(join(mine, 'f'), `${name}:${theirs}/f`)).toMatchObject(done);
     expect(statSync(join(theirs, 'f')).uid).toBe(Number(execFileSync('id', ['-u', 'nobody'], { encoding: 'utf8' })));
+    mkdirSync(join(mine, 'tree/closed'), { recursive: true });
+    writeFileSync(join(mine, 'tree/closed/f'), 'x');
+    utimesSync(join(mine, 'tree/closed'), 1_000_000_000, 1_000_000_000);
+    chmodSync(join(mine, 'tree/closed'), 0o600);
+    expect(await cp(join(mine, 'tree'), `${name}:${theirs}/tree`)).toMatchObject(done);
+    expect(statSync(join(theirs, 'tree/closed'))).toMatchObject({ mode: 0o40600, mtimeMs: 1_000_000_000_000 });
     writeFileSync(join(theirs, 'secret'), 'of root', { mode: 0o600 });
     const read = await cp(`${name}:${theirs}/secret`, join(mine, 'stolen'));
     expect(read).toMatchObject({ code: 1, stderr: expect.stringContaining('permission denied') });

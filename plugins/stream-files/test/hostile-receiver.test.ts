@@ -74,6 +74,18 @@ describe.each(Object.entries(SENDERS))('a hostile receiver, served by the %s', (
     expect(await end).toBe(true);
   });
 
+  it('has no file read for it again and again', async () => {
+    const { inside } = makePlaces();
+    writeFileSync(join(inside, 'f'), 'content');
+    const { peer, end } = await send(inside);
+    await peer.hear(Frame.entry, 2);
+    peer.writer.sendJson(Frame.want, want(2));
+    await peer.hear(Frame.end);
+    peer.writer.sendJson(Frame.want, want(2));
+    expect(await end).toBe(true);
+    expect(peer.heard.filter(({ type }) => type === Frame.begin)).toHaveLength(1);
+  });
+
   it('gets nothing that is behind a link: folders and files that become one after they were offered', async () => {
     const { inside, outside } = makePlaces();
     writeFileSync(join(outside, 'secret'), 'x'.repeat(6));

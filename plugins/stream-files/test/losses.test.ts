@@ -41,6 +41,42 @@ describe('what must not be lost', () => {
     expect(readdirSync(inside).sort()).toEqual(['fifo', 'tree']);
   });
 
+  it('is a file where a folder of its name is copied', async () => {
+    const { inside, outside } = makePlaces();
+    mkdirSync(join(outside, 'tree/name'), { recursive: true });
+    writeFileSync(join(outside, 'tree/name/f'), 'x');
+    mkdirSync(join(inside, 'tree'));
+    writeFileSync(join(inside, 'tree/name'), 'mine');
+    expect((await copyHere(join(outside, 'tree'), inside)).sort()).toEqual(['name not_a_folder', 'name/f no_parent']);
+    expect(readFileSync(join(inside, 'tree/name'), 'utf8')).toBe('mine');
+  });
+
+  it('is nothing of files that are being put into place when the connection is cut: that is waited for, and no partial file stays', async () => {
+    const { inside } = makePlaces();
+    const names = Array.from({ length: 100 }, (_, at) => `f${at}`);
+    mkdirSync(join(inside, 'root'));
+    for (const name of names) writeFileSync(join(inside, 'root', name), 'as it was before');
+    const [near, far] = await connectPair();
+    const peer = new RawPeer(far, far);
+    const received = receiveFiles({ input: near, output: near, target: await openTarget(inside, false), observer: {} }).catch(String);
+    const about = { mtime: 1_000_000_000_000, mode: 0o755 };
+    peer.writer.sendJson(Frame.entry, { id: 1, parent: 0, name: 'root', kind: 'folder', ...about });
+    for (const [at, name] of names.entries())
+      peer.writer.sendJson(Frame.entry, { id: at + 2, parent: 1, name, kind: 'file', size: 3, sparse: false, ...about });
+    await peer.hear(Frame.want, names.length);
+    const hash = createHash('sha256').update('new').digest();
+    for (const { id } of peer.json(Frame.want) as { id: number }[]) {
+      peer.writer.send(Frame.begin, encodeBegin(id, 0));
+      peer.writer.send(Frame.data, Buffer.from('new'));
+      peer.writer.send(Frame.end, Buffer.concat([encodeNumber(id), hash]));
+    }
+    await peer.writer.end();
+    expect(await received).toContain('broke');
+    expect(readdirSync(join(inside, 'root')).sort()).toEqual([...names].sort());
+    const contents = names.map((name) => readFileSync(join(inside, 'root', name), 'utf8'));
+    expect(contents.filter((content) => content !== 'new' && content !== 'as it was before')).toEqual([]);
+  });
+
   it('is what has a name that only begins like that of a partial file of a sync, also with --delete', async () => {
     const { inside, outside } = makePlaces();
     mkdirSync(join(inside, '.towline-part-studio'));

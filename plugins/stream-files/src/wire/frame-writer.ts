@@ -12,7 +12,7 @@ const LARGE_PAYLOAD = 16_384;
  * How long what was gathered may wait for more, milliseconds, where something was written just before. Each write goes through four processes, so
  * that a few large ones cost much less than many small ones; and a copy is never so deep in round trips that this is felt.
  */
-const HOLD_MS = 2;
+const HOLD_MS = 4;
 
 /** Writes frames, many small ones at once. Whoever has much to say waits for {@link FrameWriter.room} before each frame. */
 export class FrameWriter {
