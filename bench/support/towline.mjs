@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline';
 
 const bin = (name) => join(import.meta.dirname, '..', '..', 'node_modules', '.bin', name);
 
-/** Starts a relay in a folder of its own. `end()` ends everything that was started. */
-export async function startSystem() {
+/** Starts a relay in a folder of its own; `environment` is what it and the runtimes get besides. `end()` ends everything that was started. */
+export async function startSystem(environment = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'towline-bench-'));
   const running = [];
   const begin = (name, args, env = {}) => {
@@ -21,8 +21,12 @@ export async function startSystem() {
     running.push(child);
     return child;
   };
-  const relay = begin('towline-relay', ['start', '--data', join(folder, 'relay'), '--host', '127.0.0.1', '--port', '0']);
-  const [, url, fingerprint] = await lineOf(relay, /^ready url=(\S+) fingerprint=(\S+)/);
+  const startRelay = async (port) => {
+    relay = begin('towline-relay', ['start', '--data', join(folder, 'relay'), '--host', '127.0.0.1', '--port', String(port)], environment);
+    return lineOf(relay, /^ready url=(\S+) fingerprint=(\S+)/);
+  };
+  let relay;
+  const [, url, fingerprint] = await startRelay(0);
   const adminKey = readFileSync(join(folder, 'relay/admin.key'), 'utf8').trim();
   const user = {
     TOWLINE_RELAY: url,
@@ -35,13 +39,22 @@ export async function startSystem() {
     fingerprint,
     adminKey,
     user,
-    relay,
+    get relay() {
+      return relay;
+    },
+    /** Kills the relay. */
+    async killRelay() {
+      relay.kill('SIGKILL');
+      await once(relay, 'exit');
+    },
+    /** Starts it again, with the same data on the same port. */
+    startRelayAgain: () => startRelay(new URL(url).port),
     /** Folder of the relay's data. */
     data: join(folder, 'relay'),
     begin,
     /** Process id of the QUIC edge. */
     edgePid: () => JSON.parse(readFileSync(join(folder, 'relay/quic-edge.json'), 'utf8')).pid,
-    /** Starts and approves a runtime; `by` is another URL that leads to the relay. */
+    /** Starts a runtime, and approves it unless it was before; `by` is another URL that leads to the relay. */
     async startDevice(name, transport, by = url) {
       const args = [
         'run',
@@ -58,15 +71,16 @@ export async function startSystem() {
         transport,
       ];
       const device = begin('towline-agent', process.getuid() === 0 ? [...args, '--run-as', 'root'] : args, {
+        ...environment,
         TOWLINE_CONFIG_DIR: join(folder, name),
       });
       const lines = createInterface({ input: device.stdout })[Symbol.asyncIterator]();
-      const { request } = JSON.parse((await lines.next()).value);
-      await once(begin('towline', ['devices', 'approve', request], user), 'exit');
       for (;;) {
         const { value } = await lines.next();
         if (value === undefined) throw new Error(`${name} ended early`);
-        if (JSON.parse(value).event === 'online') return device;
+        const { event, request } = JSON.parse(value);
+        if (event === 'online') return device;
+        if (event === 'waiting') await once(begin('towline', ['devices', 'approve', request], user), 'exit');
       }
     },
     end() {
