@@ -5,12 +5,8 @@ import { type ErrorCode, isTowlineError, printable, TowlineError } from '@towlin
 import { attemptCopy, type Copy } from './attempt.ts';
 import { CopyReport } from './copy-report.ts';
 import { planCopy } from './place.ts';
+import { createRetries, GIVE_UP_MS } from './retries.ts';
 
-/** How long a copy that was interrupted waits for the way to the device to come back, milliseconds. */
-const GIVE_UP_MS = 120_000;
-/** Pauses between attempts, milliseconds: they double up to the longest. */
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
 /** Errors that mean that the way is interrupted. */
 const INTERRUPTIONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'link_lost',
@@ -44,12 +40,14 @@ export async function runCopy({ args }: Omit<CliInvocation, 'device'>, hostOf: (
 
 /** Copies one source; when the way to the device is interrupted, it goes on as soon as that is back. */
 async function copyOne(host: CliHost, copy: Copy, report: CopyReport): Promise<void> {
-  let [exact, hasBegun, isTold, lastHeard, pauseMs] = [false, false, false, performance.now(), FIRST_PAUSE_MS];
+  const retries = createRetries({ giveUpMs: GIVE_UP_MS, now: () => performance.now() });
+  let [exact, hasBegun, isTold] = [false, false, false];
   const name = basename(copy.source) || copy.source;
   for (;;) {
     const observer = report.attempt(name);
     const heard = () => {
-      [lastHeard, pauseMs, isTold] = [performance.now(), FIRST_PAUSE_MS, false];
+      retries.works();
+      isTold = false;
     };
     const onOpened = () => {
       hasBegun = true;
@@ -62,19 +60,20 @@ async function copyOne(host: CliHost, copy: Copy, report: CopyReport): Promise<v
       heard();
       observer.onBytes?.(count, kind);
     };
+    let pauseMs: number | null;
     try {
       await attemptCopy({ host, copy, exact, observer: { ...observer, onReady, onBytes }, onOpened });
       return report.finishSource();
     } catch (error) {
       if (!hasBegun || host.signal.aborted || !isInterruption(error)) throw error;
-      if (performance.now() - lastHeard > GIVE_UP_MS) throw gaveUp(error);
+      pauseMs = retries.next();
+      if (pauseMs === null) throw gaveUp(error);
       if (!isTold) report.note(`${printable((error as Error).message)} The copy goes on when the way is back.`);
       isTold = true;
     }
     await pause(pauseMs, undefined, { signal: host.signal }).catch(() => {
       throw new TowlineError('cancelled');
     });
-    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }
 }
 

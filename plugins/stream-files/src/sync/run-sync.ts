@@ -1,17 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CliHost, CliInvocation } from '@towline/contract';
 import { printable, TowlineError } from '@towline/protocol';
+import { createRetries, GIVE_UP_MS } from '../copy/retries.ts';
 import { isInterruption } from '../copy/run-copy.ts';
 import { attemptSync, type Sync } from './attempt-sync.ts';
 import { planSync } from './plan-sync.ts';
 import { SyncReport } from './sync-report.ts';
 import { watchSync } from './watch-sync.ts';
-
-/** How long a sync that was interrupted waits for the way to the device to come back, milliseconds; with --watch it waits for ever. */
-const GIVE_UP_MS = 120_000;
-/** Pauses between attempts, milliseconds: they double up to the longest. */
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
 
 /** Makes one folder like another. Resolves with the exit code. @throws TowlineError. */
 export async function runSync(invocation: Omit<CliInvocation, 'device'>, hostOf: (device: string) => CliHost): Promise<number> {
@@ -38,35 +33,33 @@ export interface RunParts {
   readonly host: CliHost;
   readonly sync: Sync;
   readonly report: SyncReport;
-  /** Whether the device was reached before: what keeps a first attempt from being made is an error at once. */
+  /** Whether the device was reached before: what keeps a first attempt from being made is an error at once. With --watch it waits for ever. */
   readonly patience: { hasBegun: boolean; readonly giveUpMs: number };
 }
 
 /** Makes the target like the source once; when the way to the device is interrupted, it goes on as soon as that is back. @throws TowlineError. */
 export async function runOnce({ host, sync, report, patience }: RunParts): Promise<void> {
-  let [lastHeard, pauseMs] = [performance.now(), FIRST_PAUSE_MS];
+  const retries = createRetries({ giveUpMs: patience.giveUpMs, now: () => performance.now() });
   for (let hasTold = false; ; hasTold = true) {
-    const heard = () => {
-      [lastHeard, pauseMs] = [performance.now(), FIRST_PAUSE_MS];
-    };
     const onOpened = () => {
       patience.hasBegun = true;
-      heard();
+      retries.works();
     };
     const observer = report.attempt();
     const onBytes: typeof observer.onBytes = (count, kind) => {
-      heard();
+      retries.works();
       observer.onBytes?.(count, kind);
     };
+    let pauseMs: number | null;
     try {
       return await attemptSync({ host, sync, observer: { ...observer, onBytes }, onOpened });
     } catch (error) {
       if (!patience.hasBegun || host.signal.aborted || !isInterruption(error)) throw error;
-      if (performance.now() - lastHeard > patience.giveUpMs) throw error;
+      pauseMs = retries.next();
+      if (pauseMs === null) throw error;
       if (!hasTold) report.note(`${printable((error as Error).message)} The sync goes on when the way is back.`);
     }
     await rest(pauseMs, host.signal);
-    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }
 }
 
