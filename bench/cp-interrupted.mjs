@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { childOf, watchProcesses } from './support/processes.mjs';
+import { childOf, processorSeconds, watchProcesses } from './support/processes.mjs';
 import { startSystem } from './support/towline.mjs';
 import { openWay } from './support/way.mjs';
 
@@ -185,8 +185,16 @@ async function breakOnce(copy, kind) {
     return copy.command.ended?.code === 0 || (await passed()).command - from > FLOWING_BYTES;
   });
   const seconds = (performance.now() - since) / 1_000;
+  // A new program each time: what it took so far is its start and the comparison of what is there.
+  const processor = processorSeconds(childOf(device.pid));
   const told = kind === 'command killed' ? 'started again' : copy.command.notes().slice(notes).join(' ');
-  return { break: kind, 'at MiB': Math.round(there / MIB), 'flows again after s': seconds.toFixed(1), command: ended || told || 'went on' };
+  return {
+    break: kind,
+    'at MiB': Math.round(there / MIB),
+    'flows again after s': seconds.toFixed(1),
+    'CPU s of the program until then': processor?.toFixed(1),
+    command: ended || told || 'went on',
+  };
 }
 
 async function reached(copy, position) {

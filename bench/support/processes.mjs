@@ -44,6 +44,11 @@ export function childOf(pid) {
   }
 }
 
+/** Processor time that a process has taken, seconds; undefined when it is gone. */
+export function processorSeconds(pid) {
+  return statusOf(pid)?.seconds;
+}
+
 function statusOf(pid) {
   try {
     const mib = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1_024;
