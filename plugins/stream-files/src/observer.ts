@@ -22,7 +22,7 @@ export interface Removal {
 export interface TransferObserver {
   /** How much it will be, when it was counted. */
   onTotal?(total: { readonly files: number; readonly bytes: number }): void;
-  /** So many bytes of content were sent, received, or found to be the same. */
+  /** So many bytes of content were sent, received, or found to be the same; below 0 when some turn out not to be. */
   onBytes?(count: number, kind: 'moved' | 'same'): void;
   /** An entry is settled. */
   onOutcome?(outcome: EntryOutcome): void;

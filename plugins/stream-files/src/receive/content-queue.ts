@@ -107,8 +107,9 @@ export class ContentQueue {
 
   async #beginOpen(wanted: Wanted, from: number): Promise<void> {
     await wanted.hashing;
+    const { hashedBytes } = wanted.file;
     await wanted.file.begin(from);
-    this.#observer.onBytes?.(from, 'same');
+    this.#observer.onBytes?.(from - hashedBytes, 'same');
     this.#dropFailed(wanted);
   }
 
@@ -213,7 +214,10 @@ export class ContentQueue {
   async #sendHashes(wanted: Wanted): Promise<void> {
     const { file } = wanted;
     for (let block = 0; block < file.blocks && wanted.isBeingHashed; block += 1) {
+      const before = file.hashedBytes;
       const hash = await file.nextBlockHash();
+      // What of it differs is taken back when the sender begins.
+      this.#observer.onBytes?.(file.hashedBytes - before, 'same');
       if (!wanted.isBeingHashed) return;
       this.#writer.send(Frame.blocks, Buffer.concat([encodeNumber(file.entry.id), hash]));
       await this.#writer.room();

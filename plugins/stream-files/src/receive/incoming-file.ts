@@ -119,6 +119,11 @@ export class IncomingFile {
     return blocksOf(this.#have);
   }
 
+  /** Bytes of what is there that were hashed so far. */
+  get hashedBytes(): number {
+    return Math.min(this.#hashedBlocks * BLOCK_BYTES, this.#have);
+  }
+
   /** The hash of the next block of what is there. @throws FileFault, system errors. */
   async nextBlockHash(): Promise<Buffer> {
     const { bytes, hash } = await readBlock(this.#source(), this.#hashedBlocks, this.#have);

@@ -72,8 +72,7 @@ function sendFailed(writer: FrameWriter, wanted: WantedFile, error: unknown): nu
 
 async function sendLarge({ writer, observer }: ContentParts, wanted: WantedFile, handle: FileHandle): Promise<number> {
   const { entry, file } = wanted;
-  const { from, hash } = await compare(wanted, handle);
-  observer.onBytes?.(from, 'same');
+  const { from, hash } = await compare(wanted, handle, observer);
   writer.send(Frame.begin, encodeBegin(entry.id, from));
   for await (const part of readParts(handle, from, file)) {
     if (wanted.isDropped) throw new FileFault('dropped');
@@ -109,17 +108,20 @@ function sendPiece(writer: FrameWriter, piece: Buffer): void {
   }
 }
 
-/** How much of the file the receiver has as it is here, and the hash of that part. */
-async function compare(wanted: WantedFile, handle: FileHandle): Promise<{ from: number; hash: Hash }> {
+/** How much of the file the receiver has as it is here, and the hash of that part. It is told block by block: a large one takes minutes. */
+async function compare(wanted: WantedFile, handle: FileHandle, observer: TransferObserver): Promise<{ from: number; hash: Hash }> {
   const hash = createHash('sha256');
   for (let block = 0; block < blocksOf(wanted.have); block += 1) {
     const [theirs, ours] = await Promise.all([wanted.nextHash(), readBlock(handle, block, wanted.have)]);
     if (theirs === null) throw new FileFault('dropped');
     if (!ours.hash.equals(theirs)) {
       wanted.forgetHashes();
-      return wanted.whole ? { from: 0, hash: createHash('sha256') } : { from: block * BLOCK_BYTES, hash };
+      if (!wanted.whole) return { from: block * BLOCK_BYTES, hash };
+      observer.onBytes?.(-block * BLOCK_BYTES, 'same');
+      return { from: 0, hash: createHash('sha256') };
     }
     hash.update(ours.bytes);
+    observer.onBytes?.(ours.bytes.length, 'same');
   }
   return { from: wanted.have, hash };
 }
