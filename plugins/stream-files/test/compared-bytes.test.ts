@@ -56,3 +56,16 @@ describe('bytes of a file of which something is there', () => {
     expect(readFileSync(join(inside, 'file')).equals(readFileSync(source))).toBe(true);
   });
 });
+
+describe('an empty file that is there already', () => {
+  it('is not replaced', async () => {
+    const { inside, outside } = makePlaces();
+    for (const dir of [outside, inside]) {
+      writeFileSync(join(dir, 'file'), '');
+      utimesSync(join(dir, 'file'), 1_000_000_000, 1_000_000_000);
+    }
+    const { ino } = statSync(join(inside, 'file'));
+    await copyCounted(join(outside, 'file'), inside);
+    expect(statSync(join(inside, 'file')).ino).toBe(ino);
+  });
+});

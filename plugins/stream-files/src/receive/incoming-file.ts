@@ -91,7 +91,7 @@ export class IncomingFile {
     this.#isNew = there === null && entry.giveWay === undefined;
     if (entry.giveWay === undefined) requireReplaceable(there, entry.origin);
     const isSameTime = entry.anyTime === true || (there !== null && isTime(there.mtimeMs, entry.mtime));
-    return there?.isFile() === true && there.size === entry.size && isSameTime && entry.size > 0;
+    return there?.isFile() === true && there.size === entry.size && isSameTime;
   }
 
   /** Whether it is held in memory until it is complete. */
