@@ -32,6 +32,16 @@ const port = new URL(system.url).port;
 const ways = { command: await openWay(port), device: await openWay(port) };
 let device;
 const running = new Set();
+
+const cleanUp = () => {
+  for (const command of running) command.kill('SIGKILL');
+  for (const way of Object.values(ways)) way.close();
+  system.end();
+  rmSync(folder, { recursive: true, force: true });
+};
+// Gigabytes would be left behind.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(cleanUp() ?? 130));
+
 /** How each break is made; what was killed is started again. Answers when the way could work again. */
 const KINDS = {
   async 'command killed'(copy) {
@@ -74,10 +84,7 @@ try {
   }
   console.table(Object.fromEntries(summary.map(({ direction, ...figures }) => [direction, figures])));
 } finally {
-  for (const command of running) command.kill('SIGKILL');
-  for (const way of Object.values(ways)) way.close();
-  system.end();
-  rmSync(folder, { recursive: true, force: true });
+  cleanUp();
 }
 
 /** Content that neither compresses nor repeats. */

@@ -23,6 +23,12 @@ const DIRECTIONS = ['to the device', 'from the device'];
 const folder = mkdtempSync(join(tmpdir(), 'towline-many-'));
 const [source, target, answers] = ['source', 'target', 'answers'].map((name) => join(folder, name));
 const system = await startSystem(askable(answers));
+
+const cleanUp = () => {
+  system.end();
+  rmSync(folder, { recursive: true, force: true });
+};
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(cleanUp() ?? 130));
 try {
   const device = await system.startDevice('bench', 'tls');
   makeTree();
@@ -37,8 +43,7 @@ try {
   console.table(rows);
   console.table(held);
 } finally {
-  system.end();
-  rmSync(folder, { recursive: true, force: true });
+  cleanUp();
 }
 process.exit(0);
 
