@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { createId, deriveGrantKey, deviceOpen, encodeJson, relayOpen, type SessionId } from '@towline/protocol';
+import { accountOf, createId, deriveGrantKey, deviceOpen, encodeJson, relayOpen, type SessionId } from '@towline/protocol';
 import { describe, expect, it } from 'vitest';
 import { SessionJournal } from '../src/journal.ts';
 import { LiveSessions } from '../src/live-sessions.ts';
@@ -94,6 +94,19 @@ describe('an opening that is not in order is refused', () => {
     session.cancel();
     await relay.endOf(session.id);
     expect(await relay.codeOf(relay.open({}, { protocol: '/light/1' }))).toBe('accepted');
+  });
+
+  it('when an account has its share; another of the same label has its own', async () => {
+    const { relay } = await online({ sessions: new LiveSessions(4) });
+    const by = async (name: string) => {
+      const text = open({ body: { hang: true } });
+      const grant = relay.grant(text, { protocol: '/echo/1', account: accountOf(name) });
+      const { answer } = await relay.openRaw(relayOpen.encode({ grant, open: text }));
+      return answer.status === 'refused' ? answer.code : answer.status;
+    };
+    for (const _ of [1, 2, 3]) expect(await by('ada')).toBe('accepted');
+    expect(await by('ada')).toBe('session_limit');
+    expect(await by('other ada')).toBe('accepted');
   });
 
   it('and what was prepared for whoever has left meanwhile is given back, with its place', async () => {
