@@ -1,10 +1,11 @@
 // Copies of one large file and of many small ones, beside a bare exec stream of the same bytes, and scp and rsync through OpenSSH's reverse
 // tunnel. Each line is measured in turn, twice, and the better one is told. Figures are of this machine in this run; compare lines with each other.
+// Small files are not deleted between runs: ext4 goes round the numbers of files that were deleted just now, which takes longer than the copy.
 // `node bench/cp.mjs [MiB] [files]`
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasOpenSsh, startOpenSsh } from './support/openssh.mjs';
@@ -18,6 +19,8 @@ const SMALL = 4_096;
 /** Small files of one folder. */
 const IN_A_FOLDER = 200;
 const ROUNDS = 2;
+/** Targets so far: each is a name of its own. */
+let targets = 0;
 
 const folder = mkdtempSync(join(tmpdir(), 'towline-cp-'));
 const system = await startSystem();
@@ -55,40 +58,43 @@ function makeFiles() {
   }
 }
 
-/** What is timed: its name, the words of the command, and where its standard streams lead. */
+/** What is timed, with a target: its name, the words of the command, and where its standard streams lead. */
 function largeLines() {
-  const [source, target] = [join(folder, 'large'), join(folder, 'target')];
+  const source = join(folder, 'large');
   return [
-    { what: 'exec, the bytes from the device into a file', words: ['towline', 'bench', 'exec', '--', 'cat', source], into: target },
-    { what: 'towline cp, from the device', words: ['towline', 'cp', `bench:${source}`, target] },
+    { what: 'exec, the bytes from the device into a file', words: () => ['towline', 'bench', 'exec', '--', 'cat', source], into: true },
+    { what: 'towline cp, from the device', words: (target) => ['towline', 'cp', `bench:${source}`, target] },
     {
       what: 'exec, the bytes to the device into a file',
-      words: ['towline', 'bench', 'exec', '-i', '--', 'sh', '-c', `cat > ${target}`],
+      words: (target) => ['towline', 'bench', 'exec', '-i', '--', 'sh', '-c', `cat > ${target}`],
       from: source,
     },
-    { what: 'towline cp, to the device', words: ['towline', 'cp', source, `bench:${target}`] },
+    { what: 'towline cp, to the device', words: (target) => ['towline', 'cp', source, `bench:${target}`] },
     ...(ssh === null
       ? []
       : [
-          { what: 'scp, directly, to', words: scp(ssh.port, source, target) },
-          { what: 'scp through a reverse tunnel, to', words: scp(tunnelPort, source, target) },
+          { what: 'scp, directly, to', words: (target) => scp(ssh.port, source, target) },
+          { what: 'scp through a reverse tunnel, to', words: (target) => scp(tunnelPort, source, target) },
         ]),
   ];
 }
 
 function smallLines() {
-  const [source, target] = [join(folder, 'many'), join(folder, 'target')];
-  const rsync = ['rsync', '-a', '-e', `ssh -p ${tunnelPort} ${ssh?.options.join(' ')}`, source, `${ssh?.host}:${target}`];
+  const source = join(folder, 'many');
+  const rsync = (target) => ['rsync', '-a', '-e', `ssh -p ${tunnelPort} ${ssh?.options.join(' ')}`, source, `${ssh?.host}:${target}`];
   if (!existsSync('/usr/bin/rsync')) console.log('skipped: rsync is not installed here');
   return [
-    { what: 'towline cp, to the device', words: ['towline', 'cp', source, `bench:${target}`] },
-    { what: 'towline cp, from the device', words: ['towline', 'cp', `bench:${source}`, target] },
-    { what: 'towline cp again, all unchanged', words: ['towline', 'cp', `${source}/.`, `bench:${target}`], keep: true },
+    { what: 'towline cp, to the device', words: (target) => ['towline', 'cp', source, `bench:${target}`] },
+    { what: 'towline cp, from the device', words: (target) => ['towline', 'cp', `bench:${source}`, target] },
+    { what: 'towline cp again, all unchanged', words: (target) => ['towline', 'cp', `${source}/.`, `bench:${target}`], again: true },
     ...(ssh === null
       ? []
       : [
           ...(existsSync('/usr/bin/rsync') ? [{ what: 'rsync through a reverse tunnel, to', words: rsync }] : []),
-          { what: 'scp -r through a reverse tunnel, to', words: ['scp', '-r', ...scp(tunnelPort, source, target).slice(1)] },
+          {
+            what: 'scp -r through a reverse tunnel, to',
+            words: (target) => ['scp', '-r', ...scp(tunnelPort, source, target).slice(1)],
+          },
         ]),
   ];
 }
@@ -101,16 +107,19 @@ async function measure(lines, rate) {
   const best = new Map();
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const line of lines) {
-      if (!line.keep) rmSync(join(folder, 'target'), { recursive: true, force: true });
-      const seconds = await time(line);
+      targets += line.again ? 0 : 1;
+      const target = join(folder, `target-${targets}`);
+      const seconds = await time(line, target);
+      if (statSync(target).isFile()) rmSync(target);
       best.set(line.what, Math.min(best.get(line.what) ?? Number.POSITIVE_INFINITY, seconds));
     }
   }
   return [...best].map(([what, seconds]) => ({ what, seconds: seconds.toFixed(1), rate: rate(seconds) }));
 }
 
-async function time({ what, words: [name, ...args], from, into }) {
-  const [input, output] = [from === undefined ? 'ignore' : openSync(from, 'r'), into === undefined ? 'ignore' : openSync(into, 'w')];
+async function time({ what, words, from, into }, target) {
+  const [name, ...args] = words(target);
+  const [input, output] = [from === undefined ? 'ignore' : openSync(from, 'r'), into === undefined ? 'ignore' : openSync(target, 'w')];
   const file = name === 'towline' ? join(import.meta.dirname, '..', 'node_modules', '.bin', name) : name;
   const begun = performance.now();
   const child = spawn(file, args, { stdio: [input, output, 'inherit'], env: { ...process.env, ...system.user } });
