@@ -2,6 +2,7 @@ import { MAX_REMEMBERED_EXTRAS } from '../limits.ts';
 import { faultCode } from '../tree/file-fault.ts';
 import type { Folder } from '../tree/folder.ts';
 import { joinPath } from '../tree/names.ts';
+import { openWay } from '../tree/open-way.ts';
 import { makeWritable, type RemovalRules, removeEntry } from './remove-entry.ts';
 import type { SyncFolder } from './sync-folder.ts';
 
@@ -80,14 +81,4 @@ function identityOf(folder: Folder, name: Buffer): string {
 
 function wayOf(folder: SyncFolder): readonly Buffer[] {
   return folder.parent === null ? [] : [...wayOf(folder.parent), folder.entry.name];
-}
-
-/** Opens a folder below the root, name by name, no link followed. */
-async function openWay(root: Folder, way: readonly Buffer[]): Promise<Folder> {
-  let folder = root.retain();
-  for (const name of way) {
-    const next = await folder.child(name).finally(() => folder.release());
-    folder = next;
-  }
-  return folder;
 }

@@ -1,0 +1,161 @@
+import { TowlineError } from '@towline/protocol';
+import { MAX_COVERAGE_TEXT, MAX_COVERED_FOLDERS, MAX_DEPTH } from '../limits.ts';
+import { FileFault, faultCode } from './file-fault.ts';
+import { checkName } from './names.ts';
+
+/** How much of one folder is meant. */
+export interface CoveredFolder {
+  /** Everything in it, however deep. */
+  readonly isTree: boolean;
+  /** Every name in it; of the folders among them only what `inner` says. True of a tree too. */
+  readonly isWhole: boolean;
+  /** Folders in it of which something is meant, by their names, one character a byte. */
+  readonly inner: ReadonlyMap<string, CoveredFolder>;
+}
+
+/** Folders as they are told a peer: paths below the root, the root's own is empty. */
+export interface CoverageText {
+  readonly folders: readonly string[];
+  readonly trees: readonly string[];
+}
+
+const NONE: ReadonlyMap<string, CoveredFolder> = new Map();
+/** All of a folder. */
+export const TREE: CoveredFolder = Object.freeze({ isTree: true, isWhole: true, inner: NONE });
+/** Nothing in a folder. */
+export const NOTHING_IN_IT: CoveredFolder = Object.freeze({ isTree: false, isWhole: false, inner: NONE });
+
+/** How much is meant of a folder in another one. */
+export function coveredIn({ isTree, inner }: CoveredFolder, name: Buffer): CoveredFolder {
+  return isTree ? TREE : (inner.get(name.toString('latin1')) ?? NOTHING_IN_IT);
+}
+
+interface Node {
+  isTree: boolean;
+  isWhole: boolean;
+  readonly inner: Map<string, Node>;
+}
+
+const newNode = (): Node => ({ isTree: false, isWhole: false, inner: new Map() });
+
+/**
+ * Which folders of a tree are meant: of some every name in them, of others everything below too. It grows only, and becomes the whole tree when it
+ * has too many.
+ */
+export class Coverage {
+  readonly #root = newNode();
+  #count = 0;
+
+  /** All of a tree. */
+  static whole(): Coverage {
+    const coverage = new Coverage();
+    coverage.addTree(Buffer.alloc(0));
+    return coverage;
+  }
+
+  /** What a peer has told. @throws TowlineError `protocol_error` for what is no path below a root. */
+  static of({ folders, trees }: { readonly folders: readonly Buffer[]; readonly trees: readonly Buffer[] }): Coverage {
+    const coverage = new Coverage();
+    try {
+      for (const path of folders) coverage.#add(wayOf(path), 'folder');
+      for (const path of trees) coverage.#add(wayOf(path), 'tree');
+    } catch (cause) {
+      throw new TowlineError('protocol_error', 'The peer named a folder that cannot be one of the tree.', { cause });
+    }
+    return coverage;
+  }
+
+  get root(): CoveredFolder {
+    return this.#root;
+  }
+
+  get isWhole(): boolean {
+    return this.#root.isTree;
+  }
+
+  get isEmpty(): boolean {
+    return !this.#root.isWhole && this.#root.inner.size === 0;
+  }
+
+  /** Means every name in a folder. The whole tree is meant when that is no path below the root: it may be a peer's. */
+  addFolder(path: Buffer): void {
+    this.#addPath(path, 'folder');
+  }
+
+  /** Means something and everything below it; see {@link Coverage.addFolder}. */
+  addTree(path: Buffer): void {
+    this.#addPath(path, 'tree');
+  }
+
+  /** Means what another one means too. */
+  add(other: Coverage): void {
+    for (const { way, kind } of parts(other.#root, [])) this.#add(way, kind);
+  }
+
+  /** Whether every name in a folder is meant. */
+  has(path: Buffer): boolean {
+    let node = this.#root;
+    for (const name of namesOf(path)) {
+      if (node.isTree) return true;
+      const inner = node.inner.get(name);
+      if (inner === undefined) return false;
+      node = inner;
+    }
+    return node.isWhole;
+  }
+
+  /** As it is told a peer; null for the whole tree, or what is too long to be told. */
+  toText(): CoverageText | null {
+    const text = { folders: [] as string[], trees: [] as string[] };
+    for (const { way, kind } of parts(this.#root, [])) text[kind === 'tree' ? 'trees' : 'folders'].push(way.join('/'));
+    return this.isWhole || Buffer.byteLength(JSON.stringify(text)) > MAX_COVERAGE_TEXT ? null : text;
+  }
+
+  #addPath(path: Buffer, kind: 'folder' | 'tree'): void {
+    try {
+      this.#add(wayOf(path), kind);
+    } catch (error) {
+      faultCode(error);
+      makeTree(this.#root);
+    }
+  }
+
+  /** @throws FileFault. */
+  #add(way: readonly string[], kind: 'folder' | 'tree'): void {
+    let node = this.#root;
+    for (const name of way) {
+      if (node.isTree) return;
+      const inner = node.inner.get(name) ?? newNode();
+      node.inner.set(name, inner);
+      node = inner;
+    }
+    if (node.isTree || (node.isWhole && kind === 'folder')) return;
+    this.#count += 1;
+    if (this.#count > MAX_COVERED_FOLDERS) return makeTree(this.#root);
+    if (kind === 'tree') makeTree(node);
+    else node.isWhole = true;
+  }
+}
+
+function makeTree(node: Node): void {
+  node.isWhole = true;
+  node.isTree = true;
+  node.inner.clear();
+}
+
+function* parts({ isTree, isWhole, inner }: Node, way: readonly string[]): Generator<{ way: readonly string[]; kind: 'folder' | 'tree' }> {
+  if (isWhole) yield { way, kind: isTree ? 'tree' : 'folder' };
+  for (const [name, node] of inner) yield* parts(node, [...way, name]);
+}
+
+function namesOf(path: Buffer): readonly string[] {
+  return path.length === 0 ? [] : path.toString('latin1').split('/');
+}
+
+/** @throws FileFault for what is no path below a root. */
+function wayOf(path: Buffer): readonly string[] {
+  const way = namesOf(path);
+  if (way.length > MAX_DEPTH + 1) throw new FileFault('too_deep');
+  for (const name of way) checkName(Buffer.from(name, 'latin1'));
+  return way;
+}

@@ -1,0 +1,25 @@
+import { readFileSync, type Stats } from 'node:fs';
+
+/**
+ * Which folder the root of a tree is, as text: number, device and the boot of the system. Compared with {@link isSameRoot} it tells one folder
+ * from what stands in its place when a disk is unmounted.
+ */
+export function rootOf({ ino, dev }: Pick<Stats, 'ino' | 'dev'>): string {
+  return `${ino} ${dev} ${bootOf()}`;
+}
+
+/** Whether two are one folder. Numbers of devices are given anew by each boot; the folder keeps its own. */
+export function isSameRoot(left: string, right: string): boolean {
+  const [ino, dev, boot] = left.split(' ');
+  const [otherIno, otherDev, otherBoot] = right.split(' ');
+  return ino === otherIno && (dev === otherDev || boot !== otherBoot);
+}
+
+/** A name of this boot; none where the system gives it none. */
+function bootOf(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  } catch {
+    return '-';
+  }
+}
