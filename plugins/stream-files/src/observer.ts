@@ -32,6 +32,8 @@ export interface TransferObserver {
   onOmitted?(path: Buffer, code: string): void;
   /** Name of the root of the copy in the folder that holds it; empty: that folder itself. At the receiver only. */
   onRoot?(name: Buffer): void;
+  /** Which folder of the receiver became like the source of a sync. At the sender only. */
+  onTargetRoot?(root: string): void;
   /** Whether the copy goes into the folder that was named. */
   onReady?(into: boolean): void;
 }

@@ -170,7 +170,9 @@ describe('a hostile receiver', () => {
       () => 'done',
       (error: Error) => error.message,
     );
-    return { peer: new RawPeer(far, far), ended: ended.finally(() => near.destroy()), removed };
+    const peer = new RawPeer(far, far);
+    peer.writer.sendJson(Frame.ready, { into: true });
+    return { peer, ended: ended.finally(() => near.destroy()), removed };
   }
 
   it('of a copy cannot speak of things that it deleted', async () => {

@@ -1,11 +1,13 @@
 import type { Stats } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { MAX_DEPTH, MAX_FILE_BYTES, MAX_NAME_BYTES } from '../limits.ts';
+import { type CoveredFolder, coveredIn } from '../tree/coverage.ts';
 import type { Excludes } from '../tree/excludes.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
 import { toldTime } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
 import { isPartialName, joinPath } from '../tree/names.ts';
+import { rootOf } from '../tree/root-identity.ts';
 import { sortedNames } from '../tree/sorted-names.ts';
 import type { FrameWriter } from '../wire/frame-writer.ts';
 import { encodeNumber, Frame } from '../wire/frames.ts';
@@ -18,6 +20,10 @@ export interface AnnounceParts {
   readonly open: OpenEntries;
   /** Of a sync: what is left out without a word. All names come sorted then. */
   readonly excludes?: Excludes | undefined;
+  /** How much of the source. */
+  readonly covered: CoveredFolder;
+  /** Of a sync: which folder the target must be; empty: any. */
+  readonly onto?: string | undefined;
   /** Something is left out. */
   readonly onOmitted: (path: Buffer, code: string) => void;
 }
@@ -27,11 +33,13 @@ interface Place {
   readonly parent: number;
   readonly path: Buffer;
   readonly depth: number;
+  /** How much of what is in it is announced. */
+  readonly covered: CoveredFolder;
 }
 
 /** Announces the source and all below it, as fast as the receiver settles what was announced before. */
 export async function announceTree(parts: AnnounceParts, { folder, name, as }: Source): Promise<void> {
-  const root: Place = { folder, parent: 0, path: Buffer.alloc(0), depth: 0 };
+  const root: Place = { folder, parent: 0, path: Buffer.alloc(0), depth: 0, covered: parts.covered };
   if (name === null) await announceFolder(parts, root, { name: as, stats: await folder.stat() });
   else await announce(parts, root, { name, as });
   parts.writer.send(Frame.listed);
@@ -109,9 +117,12 @@ async function announceLink({ writer, open }: AnnounceParts, place: Place, { nam
 
 async function announceChild(parts: AnnounceParts, place: Place, { name, as, stats }: Found): Promise<void> {
   if (place.depth >= MAX_DEPTH) throw new FileFault('too_deep');
+  const covered = coveredIn(place.covered, as);
+  // That it is there is all that is said of it: it is not read.
+  if (!covered.isWhole && covered.inner.size === 0) return announceFolder(parts, { ...place, covered }, { name: as, stats });
   const folder = await place.folder.child(name);
   try {
-    await announceFolder(parts, { ...place, folder }, { name: as, stats });
+    await announceFolder(parts, { ...place, folder, covered }, { name: as, stats });
   } finally {
     folder.release();
   }
@@ -124,10 +135,11 @@ async function announceFolder(parts: AnnounceParts, place: Place, { name, stats 
   await open.room();
   const { id } = open.add({ kind: 'folder', path });
   const { mode, mtimeMs } = stats;
-  writer.sendJson(Frame.entry, { ...placed(place, id, name), kind: 'folder', mode: mode & 0o7777, mtime: toldTime(mtimeMs) });
+  const more = { ...(place.covered.isWhole ? {} : { some: true }), ...rootOfSync(parts, place, stats) };
+  writer.sendJson(Frame.entry, { ...placed(place, id, name), kind: 'folder', mode: mode & 0o7777, mtime: toldTime(mtimeMs), ...more });
   try {
-    const inside: Place = { folder: place.folder, parent: id, path, depth: place.depth + 1 };
-    const batches = parts.excludes === undefined ? place.folder.namesTogether() : [await sortedNames(place.folder)];
+    const inside: Place = { ...place, parent: id, path, depth: place.depth + 1 };
+    const batches = parts.excludes === undefined ? place.folder.namesTogether() : [await namesToTell(place)];
     for await (const names of batches) {
       for (const each of names) {
         const announced =
@@ -139,6 +151,17 @@ async function announceFolder(parts: AnnounceParts, place: Place, { name, stats 
     omit(parts, place, { name, code: faultCode(error) });
   }
   writer.send(Frame.leave, encodeNumber(id));
+}
+
+/** In order. What is told of a folder without being all of it is what is in folders in it. */
+function namesToTell({ folder, covered }: Place): Promise<Buffer[]> | Buffer[] {
+  if (covered.isWhole) return sortedNames(folder);
+  return [...covered.inner.keys()].map((name) => Buffer.from(name, 'latin1')).sort(Buffer.compare);
+}
+
+function rootOfSync({ excludes, onto }: AnnounceParts, { parent }: Place, stats: Stats): object {
+  if (excludes === undefined || parent !== 0) return {};
+  return { root: rootOf(stats), ...(onto === undefined ? {} : { onto }) };
 }
 
 function omit({ writer, onOmitted }: AnnounceParts, place: Place, { name, code }: { name: Buffer; code: string }): void {

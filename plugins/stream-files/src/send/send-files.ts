@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { TowlineError } from '@towline/protocol/plain';
 import { FILES_OPENED_AHEAD, MAX_WAITING_HASHES } from '../limits.ts';
 import type { Removal, TransferObserver } from '../observer.ts';
+import { Coverage, type CoveredFolder, TREE } from '../tree/coverage.ts';
 import type { Excludes } from '../tree/excludes.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame, type FrameEvent } from '../wire/frames.ts';
@@ -24,6 +25,10 @@ export interface SendParts {
   readonly count: boolean;
   /** Of a sync: what is left out without a word. All names come sorted then. */
   readonly excludes?: Excludes;
+  /** Of a sync: what is announced, when the receiver knows how to take less than the whole tree. */
+  readonly coverage?: Coverage;
+  /** Of a sync: which folder the target must be. */
+  readonly onto?: string | undefined;
   readonly observer: TransferObserver;
   /** A file was sent whole: its path below the root, and the bytes that went over the line; null when it failed. */
   readonly onSent?: (path: Buffer, moved: number | null) => void;
@@ -52,11 +57,16 @@ class FileSender {
   readonly #byNumber = new Map<number, WantedFile>();
   #onWanted: (() => void) | null = null;
   #onCompared: (() => void) | null = null;
+  /** How much of the source is announced: of a sync it is known when the receiver is ready. */
+  readonly #covered: Promise<CoveredFolder>;
+  #onReady: (covered: CoveredFolder) => void = () => {};
   #isListed = false;
 
   constructor(parts: SendParts) {
     this.#parts = parts;
     this.#writer = new FrameWriter(parts.output);
+    this.#covered = new Promise((resolve) => (this.#onReady = resolve));
+    if (parts.excludes === undefined) this.#onReady(TREE);
   }
 
   /** Whatever fails first is what happened. The others end with the stream, or when the process does. */
@@ -80,12 +90,14 @@ class FileSender {
 
   async #announce(): Promise<void> {
     const onOmitted = (path: Buffer, code: string) => this.#parts.observer.onOmitted?.(path, code);
-    const { source, excludes } = this.#parts;
-    await announceTree({ writer: this.#writer, open: this.#open, excludes, onOmitted }, source);
+    const { source, excludes, onto } = this.#parts;
+    const covered = await this.#covered;
+    await announceTree({ writer: this.#writer, open: this.#open, excludes, covered, onto, onOmitted }, source);
     this.#isListed = true;
   }
 
   async #count(): Promise<void> {
+    if (!(await this.#covered).isTree) return;
     const total = await countTree(this.#parts.source, { signal: this.#over.signal, excludes: this.#parts.excludes });
     if (total === null) return;
     this.#parts.observer.onTotal?.(total);
@@ -135,8 +147,15 @@ class FileSender {
     else if (type === Frame.drop) this.#byNumber.get(payload.readUInt32BE(0))?.drop();
     else if (type === Frame.settled) this.#settle(payload);
     else if (type === Frame.removed && this.#parts.excludes !== undefined) this.#parts.observer.onRemoved?.(removalOf(payload));
-    else if (type === Frame.ready) this.#parts.observer.onReady?.(decodeFrame(readySchema, payload).into);
+    else if (type === Frame.ready) this.#ready(payload);
     else throw new TowlineError('protocol_error', `The peer sent a frame of type ${type}, where files go to it.`);
+  }
+
+  #ready(payload: Buffer): void {
+    const { into, parts, only } = decodeFrame(readySchema, payload);
+    this.#parts.observer.onReady?.(into);
+    const asked = only === undefined ? Coverage.whole() : Coverage.of(only);
+    this.#onReady(parts === true ? (this.#parts.coverage ?? asked).root : TREE);
   }
 
   #want(payload: Buffer): void {
@@ -149,9 +168,10 @@ class FileSender {
   }
 
   #settle(payload: Buffer): void {
-    const { id, status, code, change } = decodeFrame(settledSchema, payload);
+    const { id, status, code, change, root } = decodeFrame(settledSchema, payload);
     if (this.#byNumber.get(id)?.isSent === false) throw new TowlineError('protocol_error', 'The peer settled a file before its end.');
     const { kind, path, file } = this.#open.settle(id);
+    if (root !== undefined) this.#parts.observer.onTargetRoot?.(root);
     const more = { ...(code === undefined ? {} : { code }), ...(change === undefined ? {} : { change }) };
     this.#parts.observer.onOutcome?.({ path, kind, size: file?.size ?? 0, status, ...more });
   }

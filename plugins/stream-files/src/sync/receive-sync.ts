@@ -1,12 +1,14 @@
 import type { Readable, Writable } from 'node:stream';
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { MAX_DEPTH, MAX_OPEN_ENTRIES, MAX_SHOWN_PATH } from '../limits.ts';
 import type { EntryOutcome, Removal, TransferObserver } from '../observer.ts';
 import { ContentQueue } from '../receive/content-queue.ts';
+import type { Coverage } from '../tree/coverage.ts';
 import type { Excludes } from '../tree/excludes.ts';
 import { FileFault, faultCode } from '../tree/file-fault.ts';
 import type { Folder } from '../tree/folder.ts';
 import { checkName, joinPath } from '../tree/names.ts';
+import { isSameRoot, rootOf } from '../tree/root-identity.ts';
 import { FrameWriter } from '../wire/frame-writer.ts';
 import { Frame, type FrameEvent } from '../wire/frames.ts';
 import { readFrames } from '../wire/read-frames.ts';
@@ -25,6 +27,7 @@ import { Extras } from './extras.ts';
 import { findIn, finishFolder, NOTHING, type Outcome, type SyncRules, syncEntry, syncFolder } from './sync-files.ts';
 import { SyncFolder } from './sync-folder.ts';
 import { openSyncTarget } from './sync-target.ts';
+import { isNoFile } from './unsettled.ts';
 
 /** What a target is made like a source with. */
 export interface SyncParts {
@@ -36,6 +39,10 @@ export interface SyncParts {
   readonly delete: boolean;
   readonly dryRun: boolean;
   readonly checksum: boolean;
+  /** What the sender is asked for, when that is not the whole tree. One that does not know how sends all. */
+  readonly coverage?: Coverage;
+  /** Judges which folders the source (null: not told) and the target are, before anything is done. @throws what ends the sync. */
+  readonly requireRoots?: (roots: { readonly source: string | null; readonly target: string }) => void;
   readonly observer: TransferObserver;
 }
 
@@ -66,6 +73,8 @@ class SyncReceiver {
   /** Folders that are not settled. */
   readonly #unsettled = new Set<SyncFolder>();
   #root: Folder | null = null;
+  /** Which folder that is, as the sender is told. */
+  #rootText: string | undefined;
   #last = 0;
   #open = 0;
   #failures = 0;
@@ -85,7 +94,8 @@ class SyncReceiver {
   }
 
   async run(): Promise<void> {
-    this.#writer.sendJson(Frame.ready, { into: true });
+    const only = this.#parts.coverage?.toText() ?? null;
+    this.#writer.sendJson(Frame.ready, { into: true, parts: true, ...(only === null ? {} : { only }) });
     for await (const frame of readFrames(this.#parts.input)) {
       if (this.#isDone) throw new TowlineError('protocol_error', 'The peer goes on after the end of a sync.');
       const taken = this.#take(frame);
@@ -145,10 +155,19 @@ class SyncReceiver {
     const { path, dryRun } = this.#parts;
     const opened = await openSyncTarget(path, dryRun);
     this.#root = opened;
+    if (opened !== null) await this.#requireRoots(opened, entry);
     const folder = new SyncFolder(entry, null);
     // Two hold it: the work on it, and what is removed at the end.
-    folder.found = opened === null ? NOTHING : await findIn(opened.retain(), { isNew: false, dryRun });
+    const finding = { isNew: false, dryRun, isListed: entry.some !== true };
+    folder.found = opened === null ? NOTHING : await findIn(opened.retain(), finding);
     this.#enter(folder);
+  }
+
+  /** @throws FileFault `other_root` when the target is not the folder that the sender means, and what this side asks for. */
+  async #requireRoots(target: Folder, { root, onto }: FolderEntry): Promise<void> {
+    this.#rootText = rootOf(await target.stat());
+    if (onto !== undefined && !isSameRoot(onto, this.#rootText)) throw new FileFault('other_root');
+    this.#parts.requireRoots?.({ source: root ?? null, target: this.#rootText });
   }
 
   async #announcedFolder(
@@ -236,7 +255,7 @@ class SyncReceiver {
       const hasFailed = outcome.status === 'failed';
       this.#open -= 1;
       this.#failures += hasFailed ? 1 : 0;
-      this.#writer.sendJson(Frame.settled, { id: entry.id, ...outcome });
+      this.#writer.sendJson(Frame.settled, { id: entry.id, ...outcome, ...(parent === null ? { root: this.#rootText } : {}) });
       this.#parts.observer.onOutcome?.({ ...about, ...outcome });
       parent?.settle(hasFailed);
       return this.#finishWhenSettled();
@@ -302,11 +321,6 @@ class SyncReceiver {
     this.#parts.observer.onRemoved?.(removal);
     await this.#writer.room();
   }
-}
-
-/** Whether it is nothing that could be sent, and no failure: a device, a FIFO, a socket, what an unfinished copy left. */
-function isNoFile(code: string): boolean {
-  return code === 'special' || code === 'partial';
 }
 
 function misplaced(): TowlineError {

@@ -133,20 +133,28 @@ export async function syncFolder(entry: FolderEntry, { parent, rules, isPresent 
   }
   if (rules.dryRun && there?.isDirectory() !== true) return NOTHING;
   const { folder, isNew } = rules.dryRun ? { folder: await outer.child(entry.name), isNew: false } : await outer.childOrNew(entry.name);
-  return findIn(folder, { isNew, dryRun: rules.dryRun });
+  return findIn(folder, { isNew, dryRun: rules.dryRun, isListed: entry.some !== true });
 }
 
 /** Where nothing is, in a dry run. */
 export const NOTHING: FoundFolder = { folder: null, isNew: true, names: [], partials: null, mode: null };
 
+/** How an open folder is looked into. */
+export interface Finding {
+  readonly isNew: boolean;
+  readonly dryRun: boolean;
+  /** Whether its names are read. */
+  readonly isListed: boolean;
+}
+
 /** What is in an open folder, which is released when that cannot be told. @throws FileFault, system errors. */
-export async function findIn(folder: Folder, { isNew, dryRun }: { isNew: boolean; dryRun: boolean }): Promise<FoundFolder> {
+export async function findIn(folder: Folder, { isNew, dryRun, isListed }: Finding): Promise<FoundFolder> {
   try {
     if (isNew) return { ...NOTHING, folder };
     const { mode } = await folder.stat();
     if (!dryRun) await makeWritable(folder);
-    const names = await sortedNames(folder);
-    return { folder, isNew, names, partials: PartialsOfFolder.of(names), mode };
+    const names = isListed ? await sortedNames(folder) : null;
+    return { folder, isNew, names, partials: PartialsOfFolder.of(names ?? []), mode };
   } catch (error) {
     folder.release();
     throw error;

@@ -11,8 +11,8 @@ export interface FoundFolder {
   /** Null in a dry run where nothing is there. */
   readonly folder: Folder | null;
   readonly isNew: boolean;
-  /** The names in it, sorted. */
-  readonly names: readonly Buffer[];
+  /** The names in it, sorted; null when they are of no interest: not everything in it is announced. */
+  readonly names: readonly Buffer[] | null;
   /** Partial files among them; null when nothing is in it. */
   readonly partials: PartialsOfFolder | null;
   /** Mode that it had, for what is told; null when it is new. */
@@ -57,8 +57,12 @@ export class SyncFolder {
     return this.#last === null || Buffer.compare(this.#last, name) < 0;
   }
 
-  /** A name is announced, or known to be at the sender. Answers whether something of that name was there. */
+  /** A name is announced, or known to be at the sender. Answers whether something of that name was there, or may be. */
   meet(name: Buffer): boolean {
+    if (this.entry.some === true) {
+      this.#last = name;
+      return true;
+    }
     const isPresent = this.#pass(name);
     if (!isPresent && this.aliases.length <= MAX_ALIASES && this.#leadsSomewhere(name)) this.aliases.push(name);
     return isPresent;
@@ -104,7 +108,7 @@ export class SyncFolder {
 
   /** Everything in it was announced. */
   leave(): void {
-    for (const name of this.found?.names.slice(this.#at) ?? []) this.#passOver(name);
+    for (const name of this.found?.names?.slice(this.#at) ?? []) this.#passOver(name);
     if (this.found !== null) this.found = { ...this.found, names: [] };
     if (this.aliases.length > MAX_ALIASES) this.extras.length = 0;
     this.#isLeft = true;

@@ -4,6 +4,7 @@ import { type Progress, showProgress } from '../copy/progress.ts';
 import type { EntryOutcome, Removal, TransferObserver } from '../observer.ts';
 import { faultText } from '../tree/file-fault.ts';
 import { shownPath } from '../tree/names.ts';
+import { isNoFile } from './unsettled.ts';
 
 /** Failures that are told by name in one run; the rest is counted. */
 const MAX_TOLD = 1_000;
@@ -120,7 +121,7 @@ export class SyncReport {
 
   #omitted(path: Buffer, code: string): void {
     // Left out with a word, and no failure: nothing that could be sent.
-    if (code !== 'special' && code !== 'partial') return this.#fail(path, code);
+    if (!isNoFile(code)) return this.#fail(path, code);
     this.#now.skipped += 1;
     this.#say(path, { status: 'omitted', code });
   }

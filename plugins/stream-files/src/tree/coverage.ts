@@ -1,4 +1,4 @@
-import { TowlineError } from '@towline/protocol';
+import { TowlineError } from '@towline/protocol/plain';
 import { MAX_COVERAGE_TEXT, MAX_COVERED_FOLDERS, MAX_DEPTH } from '../limits.ts';
 import { FileFault, faultCode } from './file-fault.ts';
 import { checkName } from './names.ts';

@@ -1,7 +1,7 @@
 import { decodeJson, printable, TowlineError } from '@towline/protocol/plain';
-import { MAX_FILE_BYTES, MAX_JSON_PAYLOAD, MAX_LINK_BYTES, MAX_NAME_BYTES, MAX_SHOWN_PATH } from '../limits.ts';
+import { MAX_COVERED_FOLDERS, MAX_FILE_BYTES, MAX_JSON_PAYLOAD, MAX_LINK_BYTES, MAX_NAME_BYTES, MAX_SHOWN_PATH } from '../limits.ts';
 import { FARTHEST_TIME_MS } from '../tree/file-time.ts';
-import { boolean, bytesText, type Check, type Checked, integer, Mismatch, numberWithin, object, ofKind, oneOf, text } from './shape.ts';
+import { boolean, bytesText, type Check, type Checked, integer, listOf, Mismatch, numberWithin, object, ofKind, oneOf, text } from './shape.ts';
 
 const number = integer(0, 0xffff_ffff);
 const size = integer(0, MAX_FILE_BYTES);
@@ -12,11 +12,16 @@ const code = text(/^[A-Za-z0-9_]{1,40}$/, 'a code');
 
 const place = { id: integer(1, 0xffff_ffff), parent: number, name: bytesText(MAX_NAME_BYTES) };
 const times = { mode: integer(0, 0o7777), mtime: time };
+/** Which folder the root of a tree is, for nothing but to be compared. */
+const root = text(/^[0-9a-f. -]{1,120}$/, 'numbers');
 
-/** Something of a tree. The first has parent 0; an empty name there means that the content of the folder is copied, without it. */
+/**
+ * Something of a tree. The first has parent 0; an empty name there means that the content of the folder is copied, without it. Of a sync a folder
+ * has `some` when not everything in it is announced, and the first one which folder it is, and which one the target must be (`onto`).
+ */
 export const entrySchema = ofKind({
   file: object({ kind: oneOf('file'), ...place, ...times, size, sparse: boolean }),
-  folder: object({ kind: oneOf('folder'), ...place, ...times }),
+  folder: object({ kind: oneOf('folder'), ...place, ...times }, { some: boolean, root, onto: root }),
   link: object({ kind: oneOf('link'), ...place, mtime: time, target: bytesText(MAX_LINK_BYTES) }),
 });
 /** See {@link entrySchema}. */
@@ -50,19 +55,28 @@ export const omittedSchema = object({ parent: number, name: bytesText(MAX_NAME_B
 export const totalSchema = object({ files: size, bytes: size });
 /** Why a file does not come, or not to its end. */
 export const failedSchema = object({ id: number, code });
-/** Whether the copy goes into the folder that was named, or becomes what was named. */
-export const readySchema = object({ into: boolean });
+const paths = listOf(bytesText(MAX_LINK_BYTES), MAX_COVERED_FOLDERS);
+/** Folders of a tree by their paths below its root: of some all names in them, of others everything below. */
+const coverage = object({ folders: paths, trees: paths });
+/**
+ * Whether the copy goes into the folder that was named, or becomes what was named. Of a sync also whether the receiver takes folders of which only some
+ * is announced (a sender without that knowledge announces all), and what is to be announced, when it is not the whole tree.
+ */
+export const readySchema = object({ into: boolean }, { parts: boolean, only: coverage });
 /** A file that is wanted. `have`: bytes there are already, whose hashes follow; with `whole`, any difference asks for all of it. */
 export const wantSchema = object({ id: number, have: size, whole: boolean });
-/** What became of an entry: copied, the same before, or not copied. Of a sync also what was done. */
+/** What became of an entry: copied, the same before, or not copied. Of a sync also what was done, and which folder the root is. */
 export const settledSchema = object(
   { id: number, status: oneOf('done', 'same', 'failed') },
-  { code, change: oneOf('new', 'content', 'attributes') },
+  { code, change: oneOf('new', 'content', 'attributes'), root },
 );
 /** Something that was removed, or could not be. The path is cut at its beginning when it is longer: it is shown only. */
 export const removedSchema = object({ path: bytesText(MAX_SHOWN_PATH), kind: oneOf('file', 'folder', 'link') }, { code });
-/** Something of a watched tree may have changed; whether every folder of it can be watched. */
-export const changedSchema = object({ complete: boolean });
+/**
+ * Something of a watched tree may have changed: whether every folder of it can be watched; where, anywhere when it is not told; whether a look has found
+ * it, and what was heard of may account for it.
+ */
+export const changedSchema = object({ complete: boolean }, { only: coverage, look: boolean });
 /** Why nothing can be done. */
 export const faultSchema = object({ code });
 

@@ -64,6 +64,14 @@ export function bytesText(most: number): Check<Buffer> {
 
 const BYTES = /^[\0-\xff]*$/;
 
+/** A list of so many values at most. */
+export function listOf<Value>(check: Check<Value>, most: number): Check<readonly Value[]> {
+  return (value, name) => {
+    if (!Array.isArray(value) || value.length > most) throw new Mismatch(name, `a list of ${most} at most`);
+    return value.map((each) => check(each, name));
+  };
+}
+
 type Checks = Readonly<Record<string, Check<unknown>>>;
 type Objects<Needed extends Checks, Optional extends Checks> = { readonly [Key in keyof Needed]: Checked<Needed[Key]> } & {
   readonly [Key in keyof Optional]?: Checked<Optional[Key]>;
