@@ -12,7 +12,7 @@ describe('the mark of a tree', () => {
   it('is the same while nothing changes, and another one after each kind of change', async () => {
     const { inside } = makePlaces();
     mkdirSync(join(inside, 'sub/deep'), { recursive: true });
-    const marks = [await markOf(inside, NOTHING)];
+    const marks = [await markOf(inside, { excludes: NOTHING })];
     const edits = [
       () => writeFileSync(join(inside, 'sub/deep/file'), 'x'),
       () => writeFileSync(join(inside, 'sub/deep/file'), 'xy'),
@@ -23,9 +23,9 @@ describe('the mark of a tree', () => {
     ];
     for (const edit of edits) {
       edit();
-      const mark = await markOf(inside, NOTHING);
+      const mark = await markOf(inside, { excludes: NOTHING });
       expect(marks).not.toContain(mark);
-      expect(await markOf(inside, NOTHING)).toBe(mark);
+      expect(await markOf(inside, { excludes: NOTHING })).toBe(mark);
       marks.push(mark);
     }
   });
@@ -35,12 +35,12 @@ describe('the mark of a tree', () => {
     mkdirSync(join(inside, 'cache'));
     const excludes = createExcludes(['cache/*', '*.tmp']);
     writeFileSync(join(inside, 'cache/a'), 'x');
-    const before = await markOf(join(inside, 'cache'), createExcludes(['a', 'b']));
+    const before = await markOf(join(inside, 'cache'), { excludes: createExcludes(['a', 'b']) });
     writeFileSync(join(inside, 'cache/b'), 'x');
-    expect(await markOf(join(inside, 'cache'), createExcludes(['a', 'b']))).toBe(before);
-    const whole = await markOf(inside, excludes);
+    expect(await markOf(join(inside, 'cache'), { excludes: createExcludes(['a', 'b']) })).toBe(before);
+    const whole = await markOf(inside, { excludes });
     writeFileSync(join(inside, 'x.tmp'), 'x');
-    expect(await markOf(inside, excludes)).toBe(whole);
+    expect(await markOf(inside, { excludes })).toBe(whole);
   });
 });
 
@@ -63,7 +63,8 @@ describe('the watch of a tree', () => {
     const { watch, change } = await watchTree(inside);
     for (let round = 0; round < 20; round += 1) {
       mkdirSync(join(inside, 'sub/deep'), { recursive: true });
-      expect(await watch.refresh(round === 0)).toBe(true);
+      await watch.refresh(round === 0);
+      expect(watch.isComplete).toBe(true);
       const heard = change();
       writeFileSync(join(inside, 'sub/deep/file'), String(round));
       await heard;
@@ -75,11 +76,14 @@ describe('the watch of a tree', () => {
   it('says that it is not complete while the root is gone, and hears again when it is back', async () => {
     const { inside } = makePlaces();
     const { watch, change } = await watchTree(inside);
-    expect(await watch.refresh(true)).toBe(true);
+    await watch.refresh(true);
+    expect(watch.isComplete).toBe(true);
     rmSync(inside, { recursive: true });
-    expect(await watch.refresh(false)).toBe(false);
+    await watch.refresh(false);
+    expect(watch.isComplete).toBe(false);
     mkdirSync(inside);
-    expect(await watch.refresh(false)).toBe(true);
+    await watch.refresh(false);
+    expect(watch.isComplete).toBe(true);
     const heard = change();
     writeFileSync(join(inside, 'file'), 'x');
     await heard;

@@ -13,15 +13,16 @@ export interface ChangesParts {
   readonly excludes: Excludes;
 }
 
-/** Tells the peer when it should read a tree, until it ends the stream. @throws FileFault `not_a_tree`, system errors when there is none. */
+/** Tells the peer when and where it should read a tree, until it ends the stream. @throws FileFault `not_a_tree`, system errors when there is none. */
 export async function sendChanges({ input, output, path, excludes }: ChangesParts): Promise<void> {
   (await openSyncSource(path)).folder.release();
   const over = new AbortController();
   for (const event of ['end', 'close', 'error']) input.once(event, () => over.abort());
   input.resume();
   const writer = new FrameWriter(output);
-  for await (const { isComplete } of treeChanges({ path, excludes, signal: over.signal })) {
-    writer.sendJson(Frame.changed, { complete: isComplete });
+  for await (const { isComplete, coverage, isLook } of treeChanges({ path, excludes, signal: over.signal })) {
+    const only = coverage.toText();
+    writer.sendJson(Frame.changed, { complete: isComplete, ...(only === null ? {} : { only }), ...(isLook ? { look: true } : {}) });
     await writer.room();
   }
 }

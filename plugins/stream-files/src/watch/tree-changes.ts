@@ -1,25 +1,30 @@
+import { Coverage } from '../tree/coverage.ts';
 import type { Excludes } from '../tree/excludes.ts';
+import { createPending } from './pending.ts';
 import { markOf } from './tree-mark.ts';
 import { TreeWatch } from './watch-tree.ts';
 
-/** Changes closer than this are one, milliseconds: an editor writes beside, renames and sets times. */
-const QUIET_MS = 80;
-/** Changes that go on and on are told at least so often, milliseconds. */
-const LONGEST_WAIT_MS = 400;
-/** A tree that is quiet is looked at anew so often, milliseconds: the system may have lost events. */
+/** A tree is looked at anew so often, milliseconds: the system may have lost events. */
 const RESCAN_MS = 60_000;
 /** What cannot be watched whole is looked at so often, milliseconds. */
 const POLL_MS = 2_000;
-/** The pause between two such looks is so many times what a look takes. */
+/** The pause between two looks is so many times what a look takes: 2 % of a processor, and 17 % where there are too few watches. */
+const RESCAN_SHARE = 50;
 const POLL_SHARE = 5;
+/** Pause after a look that was given up because something was heard, milliseconds. */
+const AFTER_GIVEN_UP_MS = 5_000;
+/** Looks in a row that are given up so, and how late one may become where something is heard all the while, milliseconds. */
+const MOST_GIVEN_UP = 5;
+const LATEST_MS = 60_000;
 
-interface Round {
+/** Something of a tree may have changed. */
+export interface TreeChange {
+  /** Whether every folder of it can be watched. */
   readonly isComplete: boolean;
-  /** Whether the system told of a change, or it is the first look. */
-  readonly hasHeard: boolean;
-  /** Mark of the tree at the last look that nobody had asked for. */
-  readonly mark: string | null;
-  readonly isFirst: boolean;
+  /** Where. */
+  readonly coverage: Coverage;
+  /** Whether nothing was heard: the tree is not what it was at the last look. */
+  readonly isLook: boolean;
 }
 
 /** What is watched. */
@@ -30,25 +35,30 @@ export interface WatchedTree {
 }
 
 /**
- * Tells when a tree should be read: at once, and then whenever something in it may have changed, changes of a moment together. What
- * changes while the taker is busy is told when it asks again. A tree of which nothing is heard is looked at all the same, now and then; while
- * not everything can be watched (`isComplete` is false) every few seconds. Ends with the signal.
+ * Tells when and where a tree should be read: at once, and then whenever something in it may have changed, changes of a moment together. The
+ * tree is looked at all the same, now and then; while not everything can be watched (`isComplete` is false) every few seconds. Ends with the signal.
  */
-export async function* treeChanges({ path, excludes, signal }: WatchedTree): AsyncGenerator<{ readonly isComplete: boolean }> {
+export async function* treeChanges({ path, excludes, signal }: WatchedTree): AsyncGenerator<TreeChange> {
   const pending = createPending(signal);
   const watch = new TreeWatch({ path, excludes, onChange: pending.note });
+  const looks = createLooks({ path, excludes, signal });
   try {
-    for (let round: Round = { isComplete: true, hasHeard: true, mark: null, isFirst: true }; !signal.aborted; ) {
-      pending.clear();
-      const { hasHeard, isFirst } = round;
-      const isComplete = await watch.refresh(isFirst || (!hasHeard && round.isComplete));
-      const startedAt = performance.now();
-      const mark: string | null = hasHeard ? round.mark : await markOf(path, excludes);
-      const tookMs = performance.now() - startedAt;
-      if (signal.aborted) return;
-      if (hasHeard || mark !== round.mark) yield { isComplete };
-      const longestMs = isComplete ? RESCAN_MS : Math.max(POLL_MS, tookMs * POLL_SHARE);
-      round = { isComplete, hasHeard: await pending.wait(longestMs), mark, isFirst: false };
+    await watch.refresh(true);
+    if (!signal.aborted) yield { isComplete: watch.isComplete, coverage: Coverage.whole(), isLook: false };
+    looks.plan(watch.isComplete);
+    while (!signal.aborted) {
+      const hasHeard = await pending.wait(looks.leftMs());
+      if (hasHeard) {
+        pending.clear();
+        const coverage = await watch.follow();
+        if (!coverage.isEmpty) yield { isComplete: watch.isComplete, coverage, isLook: false };
+      }
+      if (!signal.aborted && (!hasHeard || looks.isOverdue())) {
+        await watch.refresh(watch.isComplete);
+        const hasChanged = await looks.look(pending.isNoted);
+        if (hasChanged) yield { isComplete: watch.isComplete, coverage: Coverage.whole(), isLook: true };
+        looks.plan(watch.isComplete);
+      }
     }
   } finally {
     watch.close();
@@ -56,48 +66,40 @@ export async function* treeChanges({ path, excludes, signal }: WatchedTree): Asy
   }
 }
 
-interface Pending {
-  note(): void;
-  clear(): void;
-  /** Waits for a change, and then until it is quiet. False when none came in that time, or the signal aborted. */
-  wait(longestMs: number): Promise<boolean>;
-  close(): void;
+/** Looks at a tree of which nothing was heard. */
+interface Looks {
+  /** Milliseconds until the next one. */
+  leftMs(): number;
+  /** Whether it must be now. */
+  isOverdue(): boolean;
+  plan(isComplete: boolean): void;
+  /** Whether the tree is another one than at the last look; it is given up some times, when something is heard. */
+  look(hasHeard: () => boolean): Promise<boolean>;
 }
 
-function createPending(signal: AbortSignal): Pending {
-  let [firstAt, lastAt] = [0, 0];
-  let wake = () => {};
-  const onAbort = () => wake();
-  signal.addEventListener('abort', onAbort, { once: true });
-  const sleep = (ms: number) =>
-    new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      if (signal.aborted) wake();
-    });
+function createLooks({ path, excludes, signal }: WatchedTree): Looks {
+  let [nextAt, tookMs, givenUp] = [0, 0, 0];
+  let last: string | null = null;
+  const isOverdue = () => performance.now() > nextAt + LATEST_MS;
   return {
-    note() {
-      lastAt = performance.now();
-      if (firstAt !== 0) return;
-      firstAt = lastAt;
-      wake();
+    leftMs: () => nextAt - performance.now(),
+    isOverdue,
+    plan(isComplete) {
+      const pauseMs = isComplete ? Math.max(RESCAN_MS, tookMs * RESCAN_SHARE) : Math.max(POLL_MS, tookMs * POLL_SHARE);
+      nextAt = performance.now() + (givenUp > 0 ? AFTER_GIVEN_UP_MS : pauseMs);
     },
-    clear() {
-      firstAt = 0;
-    },
-    async wait(longestMs) {
-      if (firstAt === 0) await sleep(longestMs);
-      if (firstAt === 0) return false;
-      for (;;) {
-        const now = performance.now();
-        const leftMs = Math.min(lastAt + QUIET_MS, firstAt + LONGEST_WAIT_MS) - now;
-        if (leftMs <= 0 || signal.aborted) return true;
-        await sleep(leftMs);
+    async look(hasHeard) {
+      const startedAt = performance.now();
+      const mayGiveUp = givenUp < MOST_GIVEN_UP && !isOverdue();
+      const mark = await markOf(path, { excludes, isOver: () => signal.aborted || (mayGiveUp && hasHeard()) });
+      if (mark === null) {
+        givenUp += 1;
+        return false;
       }
+      [tookMs, givenUp] = [performance.now() - startedAt, 0];
+      const hasChanged = mark !== last;
+      last = mark;
+      return hasChanged;
     },
-    close: () => signal.removeEventListener('abort', onAbort),
   };
 }

@@ -9,36 +9,45 @@ import { joinPath } from '../tree/names.ts';
 /** 2^32: two sums of that size are a mark of 64 bits. */
 const MODULUS = 0x1_0000_0000;
 
+/** What is looked at, and until when. */
+export interface Look {
+  readonly excludes: Excludes;
+  /** Whether it is given up. */
+  readonly isOver?: () => boolean;
+}
+
 /**
  * A mark that two looks at a tree have in common when nothing changed between: of names, kinds, sizes, modes and times of everything that is
- * not excluded. It holds nothing of the tree in memory. What cannot be looked at is not in it.
+ * not excluded. It holds nothing of the tree in memory. What cannot be looked at is not in it. Null when it was given up.
  */
-export async function markOf(path: string, excludes: Excludes): Promise<string> {
+export async function markOf(path: string, { excludes, isOver = () => false }: Look): Promise<string | null> {
   const sums: Sums = [0, 0];
   const root = await realpath(path)
     .then((real) => Folder.open(real))
     .catch(() => null);
   if (root === null) return 'gone';
   try {
-    await markFolder(root, { path: Buffer.alloc(0), depth: 0, excludes, sums });
+    await markFolder(root, { path: Buffer.alloc(0), depth: 0, excludes, isOver, sums });
   } finally {
     root.release();
   }
-  return sums.join(':');
+  return isOver() ? null : sums.join(':');
 }
 
 type Sums = [number, number];
 
-interface Marking {
+interface Marking extends Required<Look> {
   readonly path: Buffer;
   readonly depth: number;
-  readonly excludes: Excludes;
   readonly sums: Sums;
 }
 
 async function markFolder(folder: Folder, marking: Marking): Promise<void> {
   try {
-    for await (const name of folder.names()) await markName(folder, name, { ...marking, path: joinPath(marking.path, name) });
+    for await (const name of folder.names()) {
+      if (marking.isOver()) return;
+      await markName(folder, name, { ...marking, path: joinPath(marking.path, name) });
+    }
   } catch {
     // What cannot be read is told by whoever reads the tree.
   }

@@ -1,140 +1,282 @@
-import { type FSWatcher, watch } from 'node:fs';
+import { type FSWatcher, readFileSync, type Stats, watch } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { MAX_DEPTH, MAX_WATCHED_FOLDERS } from '../limits.ts';
+import { Coverage } from '../tree/coverage.ts';
 import type { Excludes } from '../tree/excludes.ts';
+import { faultCode } from '../tree/file-fault.ts';
 import { Folder } from '../tree/folder.ts';
 import { isPartialName, joinPath } from '../tree/names.ts';
+import { openWay } from '../tree/open-way.ts';
+import { Heard } from './heard.ts';
 
-/** Paths that are remembered to have been replaced. Beyond it all are taken to be. */
-const MAX_STALE = 10_000;
 const DOT = Buffer.from('.');
+const ROOT = Buffer.alloc(0);
+/** What a folder says that is not there any more. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
 
 /** How one folder is watched. */
 interface Watched {
-  readonly watcher: FSWatcher;
+  /** Null: it cannot be watched. */
+  readonly watcher: FSWatcher | null;
   /** Which folder it is: a path may become that of another one. */
   readonly identity: string;
-  round: number;
+  /** Folders in it, by their names, one character a byte. */
+  readonly inner: Map<string, Watched>;
+}
+
+/** Where in the tree something is done. */
+interface Place {
+  readonly path: Buffer;
+  readonly depth: number;
+  /** Whether watches that are there are set anew. */
+  readonly anew: boolean;
+  /** Names under which something else may stand now. */
+  readonly heard: Heard;
+}
+
+/** What was heard, and where it is noted what that means. */
+interface Following {
+  readonly heard: Heard;
+  readonly coverage: Coverage;
+}
+
+/** A folder in which names are followed. */
+interface FollowedPlace {
+  readonly path: Buffer;
+  readonly depth: number;
+  readonly coverage: Coverage;
+}
+
+/** What is watched, and who hears of it. */
+export interface TreeWatchParts {
+  readonly path: string;
+  readonly excludes: Excludes;
+  readonly onChange: () => void;
 }
 
 /**
  * Watches a tree: each folder for itself, as the system does it, so that names in any bytes and excluded folders are as elsewhere here. Which folders
- * there are is found out by {@link TreeWatch.refresh}, before each use of the tree; what happens in a new one before it is watched is seen
- * by whoever reads the tree afterwards.
+ * there are is found out by {@link TreeWatch.refresh} and {@link TreeWatch.follow}, before each use of the tree; what happens in a new one
+ * before it is watched is seen by whoever reads it afterwards.
  */
 export class TreeWatch {
   readonly #path: string;
   readonly #excludes: Excludes;
   readonly #onChange: () => void;
-  readonly #watched = new Map<string, Watched>();
-  /** Paths under which something else may stand now. */
-  #stale = new Set<string>();
-  /** The same, while the tree is gone through. */
-  #due: ReadonlySet<string> = new Set();
-  #isAllStale = false;
-  #round = 0;
+  readonly #mostEvents = mostEvents();
+  #root: Watched | null = null;
+  #count = 0;
+  #heard: Heard;
   #isComplete = true;
 
-  constructor({ path, excludes, onChange }: { readonly path: string; readonly excludes: Excludes; readonly onChange: () => void }) {
+  constructor({ path, excludes, onChange }: TreeWatchParts) {
     this.#path = path;
     this.#excludes = excludes;
     this.#onChange = onChange;
+    this.#heard = new Heard(this.#mostEvents);
   }
 
-  /**
-   * Watches what is there now, and nothing else. With `anew` every watch is set again, which heals what the system has lost. False when not
-   * everything can be watched: the root is gone, or the system has no more watches.
-   */
-  async refresh(anew: boolean): Promise<boolean> {
-    this.#round += 1;
-    this.#isComplete = true;
-    const isAllDue = anew || this.#isAllStale;
-    this.#due = this.#stale;
-    this.#stale = new Set();
-    this.#isAllStale = false;
-    const root = await realpath(this.#path)
-      .then((real) => Folder.open(real))
-      .catch(() => null);
-    if (root === null) this.#isComplete = false;
-    else await this.#watchBelow(root, { path: Buffer.alloc(0), depth: 0, anew: isAllDue }).finally(() => root.release());
-    for (const [key, { round }] of this.#watched) if (round !== this.#round) this.#forget(key);
+  /** False when not everything can be watched: the root is gone, or the system has no more watches. */
+  get isComplete(): boolean {
     return this.#isComplete;
   }
 
-  close(): void {
-    for (const key of [...this.#watched.keys()]) this.#forget(key);
+  /** Watches what is there now, and nothing else. With `anew` every watch is set again, which heals what the system has lost. */
+  async refresh(anew: boolean): Promise<void> {
+    this.#isComplete = true;
+    const root = await this.#openRoot();
+    if (root === null) {
+      this.close();
+      this.#isComplete = false;
+      return;
+    }
+    // What was heard stays heard: it is followed when somebody asks.
+    const place = { path: ROOT, depth: 0, anew, heard: this.#heard };
+    this.#root = await this.#watchBelow(root, this.#root, place).finally(() => root.release());
   }
 
-  async #watchBelow(folder: Folder, at: { readonly path: Buffer; readonly depth: number; readonly anew: boolean }): Promise<void> {
-    const { path, depth } = at;
-    const anew = await this.#watch(folder, path, at.anew);
+  /** Watches what is new where something was heard since the last time. Answers where that was: everywhere, when it cannot be told. */
+  async follow(): Promise<Coverage> {
+    const heard = this.#heard;
+    this.#heard = new Heard(this.#mostEvents);
+    const coverage = heard.isEverywhere || this.#root === null ? null : await this.#followRoot(this.#root, heard);
+    if (coverage === null) await this.refresh(true);
+    return coverage ?? Coverage.whole();
+  }
+
+  close(): void {
+    this.#forget(this.#root);
+    this.#root = null;
+  }
+
+  #openRoot(): Promise<Folder | null> {
+    return realpath(this.#path)
+      .then((real) => Folder.open(real))
+      .catch(() => null);
+  }
+
+  /** Null when a folder is gone of which nobody said so, or another one. */
+  async #followRoot(known: Watched, heard: Heard): Promise<Coverage | null> {
+    const root = await this.#openRoot();
+    if (root === null) return null;
     try {
-      for await (const name of folder.folderNames()) await this.#visit(folder, name, { path: joinPath(path, name), depth, anew });
+      if (identityOf(await root.stat()) !== known.identity) return null;
+      const coverage = new Coverage();
+      // What holds others comes first: those that were replaced are watched anew then.
+      for (const path of heard.folders()) if (!(await this.#followFolder(root, path, { heard, coverage }))) return null;
+      return coverage;
+    } finally {
+      root.release();
+    }
+  }
+
+  /** False when another folder stands there than the one that was watched. */
+  async #followFolder(root: Folder, path: Buffer, { heard, coverage }: Following): Promise<boolean> {
+    const way = path.length === 0 ? [] : path.toString('latin1').split('/');
+    const known = this.#find(way);
+    // One that is not watched any more is gone or new: what holds it said so before.
+    if (known === null) return true;
+    const names = way.map((name) => Buffer.from(name, 'latin1'));
+    const folder = await openWay(root, names).catch((error: unknown) => faultCode(error));
+    if (typeof folder === 'string') {
+      // What cannot be read is told by whoever reads the tree.
+      if (!GONE.has(folder)) coverage.addFolder(path);
+      return true;
+    }
+    try {
+      if (identityOf(await folder.stat()) !== known.identity) return false;
+      coverage.addFolder(path);
+      const place = { path, depth: way.length, coverage };
+      for (const name of heard.namesIn(path)) await this.#followName(folder, known, { name, place });
+      return true;
+    } finally {
+      folder.release();
+    }
+  }
+
+  /** Something else may stand under a name now. */
+  async #followName(
+    folder: Folder,
+    known: Watched,
+    { name, place }: { readonly name: Buffer; readonly place: FollowedPlace },
+  ): Promise<void> {
+    const key = name.toString('latin1');
+    const path = joinPath(place.path, name);
+    this.#forget(known.inner.get(key) ?? null);
+    known.inner.delete(key);
+    try {
+      if (!folder.look(name)?.isDirectory() || !this.#isWatched(path, name, place.depth)) return;
+      place.coverage.addTree(path);
+      const child = await folder.child(name);
+      const inside = { path, depth: place.depth + 1, anew: true, heard: Heard.nothing };
+      known.inner.set(key, await this.#watchBelow(child, null, inside).finally(() => child.release()));
+    } catch (error) {
+      // It was replaced again, which is heard of next; or it cannot be entered, which is told by whoever reads the tree.
+      if (!GONE.has(faultCode(error))) this.#isComplete = false;
+    }
+  }
+
+  #find(way: readonly string[]): Watched | null {
+    let watched = this.#root;
+    for (const name of way) watched = watched?.inner.get(name) ?? null;
+    return watched;
+  }
+
+  /** Watches a folder, before it is read, and those in it. A new watch sets those below anew too. */
+  async #watchBelow(folder: Folder, known: Watched | null, place: Place): Promise<Watched> {
+    const identity = identityOf(await folder.stat());
+    const isKept = known !== null && known.watcher !== null && known.identity === identity && !place.anew;
+    const watched = isKept ? known : { watcher: this.#set(folder, place.path), identity, inner: new Map<string, Watched>() };
+    // Afterwards: of one and the same folder nothing is missed between.
+    if (!isKept) this.#forget(known);
+    const seen = new Set<string>();
+    try {
+      for await (const name of folder.folderNames())
+        if (await this.#visit(folder, watched, { name, place })) seen.add(name.toString('latin1'));
     } catch {
       // What cannot be read is told by whoever reads the tree.
     }
+    for (const [key, inner] of watched.inner) {
+      if (seen.has(key)) continue;
+      this.#forget(inner);
+      watched.inner.delete(key);
+    }
+    return watched;
   }
 
-  async #visit(
-    folder: Folder,
-    name: Buffer,
-    { path, depth, anew }: { readonly path: Buffer; readonly depth: number; readonly anew: boolean },
-  ): Promise<void> {
+  /** Answers whether there is a folder of that name to be watched. */
+  async #visit(folder: Folder, watched: Watched, { name, place }: { readonly name: Buffer; readonly place: Place }): Promise<boolean> {
+    const path = joinPath(place.path, name);
+    if (!this.#isWatched(path, name, place.depth)) return false;
     const child = await folder.child(name).catch(() => null);
-    if (child === null) return;
-    try {
-      if (depth < MAX_DEPTH && !this.#excludes.isExcluded(path, true)) await this.#watchBelow(child, { path, depth: depth + 1, anew });
-    } finally {
-      child.release();
-    }
-  }
-
-  /** Watches one folder, before it is read. Answers whether the watch is new: those below are set anew then too. */
-  async #watch(folder: Folder, path: Buffer, anew: boolean): Promise<boolean> {
-    const key = path.toString('latin1');
-    const { dev, ino, birthtimeMs } = await folder.stat();
-    const identity = `${dev}:${ino}:${birthtimeMs}`;
-    const known = this.#watched.get(key);
-    if (known !== undefined && known.identity === identity && !anew && !this.#due.has(key)) {
-      known.round = this.#round;
-      return false;
-    }
-    this.#forget(key);
-    if (this.#watched.size >= MAX_WATCHED_FOLDERS) this.#isComplete = false;
-    else this.#set(folder, { key, path, identity });
+    if (child === null) return false;
+    const key = name.toString('latin1');
+    const anew = place.anew || place.heard.has(place.path, key);
+    const inside = { path, depth: place.depth + 1, anew, heard: place.heard };
+    const inner = await this.#watchBelow(child, watched.inner.get(key) ?? null, inside).finally(() => child.release());
+    watched.inner.set(key, inner);
     return true;
   }
 
-  #set(folder: Folder, { key, path, identity }: { readonly key: string; readonly path: Buffer; readonly identity: string }): void {
+  #isWatched(path: Buffer, name: Buffer, depth: number): boolean {
+    return depth < MAX_DEPTH && !isPartialName(name) && !this.#excludes.isExcluded(path, true);
+  }
+
+  #set(folder: Folder, path: Buffer): FSWatcher | null {
     try {
+      if (this.#count >= MAX_WATCHED_FOLDERS) throw new Error('too many');
       const watcher = watch(folder.at(DOT), { encoding: 'buffer' }, (event, name) => this.#happened(path, event, name));
-      watcher.on('error', () => {
-        this.#replaced(key);
-        this.#onChange();
-      });
-      this.#watched.set(key, { watcher, identity, round: this.#round });
+      watcher.on('error', () => this.#replaced(path));
+      this.#count += 1;
+      return watcher;
     } catch {
       // No more watches, or gone.
       this.#isComplete = false;
+      return null;
     }
   }
 
   #happened(folder: Buffer, event: string, name: Buffer | null): void {
     const isSelf = name === null || name.equals(DOT);
+    if (isSelf && event === 'rename') return this.#replaced(folder);
     const path = isSelf ? folder : joinPath(folder, name);
-    if (event === 'rename') this.#replaced(path.toString('latin1'));
-    if (isSelf) return this.#onChange();
-    if (isPartialName(name) || (this.#excludes.isExcluded(path, false) && this.#excludes.isExcluded(path, true))) return;
+    if (!isSelf && (isPartialName(name) || (this.#excludes.isExcluded(path, false) && this.#excludes.isExcluded(path, true)))) return;
+    this.#heard.add(folder, isSelf || event !== 'rename' ? null : name);
     this.#onChange();
   }
 
-  #replaced(key: string): void {
-    if (this.#stale.size < MAX_STALE) this.#stale.add(key);
-    else this.#isAllStale = true;
+  /** A folder is not what it was: so says what holds it. Of the root nobody does. */
+  #replaced(path: Buffer): void {
+    const slash = path.lastIndexOf('/');
+    if (path.length === 0) this.#heard.addEverywhere();
+    else this.#heard.add(path.subarray(0, Math.max(0, slash)), path.subarray(slash + 1));
+    this.#onChange();
   }
 
-  #forget(key: string): void {
-    this.#watched.get(key)?.watcher.close();
-    this.#watched.delete(key);
+  #forget(watched: Watched | null): void {
+    if (watched === null) return;
+    if (watched.watcher !== null) this.#count -= 1;
+    watched.watcher?.close();
+    for (const inner of watched.inner.values()) this.#forget(inner);
+    watched.inner.clear();
+  }
+}
+
+function identityOf({ dev, ino, birthtimeMs }: Stats): string {
+  return `${dev}:${ino}:${birthtimeMs}`;
+}
+
+/** Events of Linux that may wait to be read, unless its file of settings says otherwise: inotify(7). */
+const USUAL_QUEUE = 16_384;
+
+/**
+ * Events after which some may have been lost: half of what the system holds for those who do not read. Node does not tell of an overflow, but
+ * whoever has lost events reads as many at once.
+ */
+function mostEvents(): number {
+  try {
+    return Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'latin1')) / 2;
+  } catch {
+    return USUAL_QUEUE / 2;
   }
 }
