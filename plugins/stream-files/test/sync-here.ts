@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { sendFiles } from '../src/send/send-files.ts';
 import { receiveSync } from '../src/sync/receive-sync.ts';
 import { openSyncSource } from '../src/sync/sync-source.ts';
+import type { Coverage } from '../src/tree/coverage.ts';
 import { createExcludes } from '../src/tree/excludes.ts';
 
 /** How two folders of this machine are synced. */
@@ -14,6 +15,9 @@ export interface SyncHere {
   readonly exclude?: readonly string[];
   /** Patterns of the sender, when it has others. */
   readonly sendersExclude?: readonly string[];
+  /** How much of the source, as the sender knows it, and as the receiver asks for it. */
+  readonly sendersCoverage?: Coverage;
+  readonly coverage?: Coverage;
 }
 
 /** What a sync did, by paths as bytes. */
@@ -37,6 +41,7 @@ export async function syncHere({ source, target, exclude = [], sendersExclude = 
     source: opened,
     count: false,
     excludes: createExcludes(sendersExclude),
+    ...(options.sendersCoverage === undefined ? {} : { coverage: options.sendersCoverage }),
     observer: {},
   });
   const name = (path: Buffer) => path.toString('latin1');
@@ -48,6 +53,7 @@ export async function syncHere({ source, target, exclude = [], sendersExclude = 
     delete: options.delete === true,
     dryRun: options.dryRun === true,
     checksum: options.checksum === true,
+    ...(options.coverage === undefined ? {} : { coverage: options.coverage }),
     observer: {
       onBytes: (count, kind) => {
         did.bytes += kind === 'moved' ? count : 0;
