@@ -1,12 +1,16 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { Coverage } from '../src/tree/coverage.ts';
 import { createExcludes } from '../src/tree/excludes.ts';
 import { markOf } from '../src/watch/tree-mark.ts';
 import { TreeWatch } from '../src/watch/watch-tree.ts';
 import { makePlaces } from './peer.ts';
 
 const NOTHING = createExcludes([]);
+/** A machine under load takes its time. */
+const PATIENCE_MS = 20_000;
 
 describe('the mark of a tree', () => {
   it('is the same while nothing changes, and another one after each kind of change', async () => {
@@ -87,6 +91,55 @@ describe('the watch of a tree', () => {
     const heard = change();
     writeFileSync(join(inside, 'file'), 'x');
     await heard;
+    watch.close();
+  });
+
+  it('hears of everything that happens while its watches are set anew', async () => {
+    const { inside } = makePlaces();
+    const folders = Array.from({ length: 150 }, (_, at) => `${at % 5}/${at}`);
+    for (const path of folders) mkdirSync(join(inside, path), { recursive: true });
+    const { watch } = await watchTree(inside);
+    await watch.refresh(true);
+    let isOver = false;
+    const refreshing = watch.refresh(true).then(() => (isOver = true));
+    const edited = new Set<string>();
+    for (let edit = 0; !isOver; edit += 1) {
+      const path = folders[(edit * 7) % folders.length]!;
+      edited.add(path);
+      writeFileSync(join(inside, path, 'file'), String(edit));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await refreshing;
+    const heard = new Coverage();
+    const until = performance.now() + PATIENCE_MS;
+    const isHeard = () => [...edited].every((path) => heard.has(Buffer.from(path)));
+    for (; !isHeard() && performance.now() < until; await pause(5)) heard.add(await watch.follow());
+    expect([...edited].filter((path) => !heard.has(Buffer.from(path)))).toEqual([]);
+    expect(heard.isWhole).toBe(false);
+    watch.close();
+  });
+
+  it('tells where something happened: folders with new files, trees that are new or replaced, and nothing that is excluded', async () => {
+    const { inside } = makePlaces();
+    for (const path of ['a/b', 'cache', 'gone/x', 'swap', 'other']) mkdirSync(join(inside, path), { recursive: true });
+    const { watch } = await watchTree(inside, ['cache/', '*.tmp']);
+    await watch.refresh(true);
+    const heard = new Coverage();
+    const follow = async (path: string) => {
+      const until = performance.now() + PATIENCE_MS;
+      for (; !heard.has(Buffer.from(path)) && performance.now() < until; await pause(5)) heard.add(await watch.follow());
+    };
+    writeFileSync(join(inside, 'cache/file'), 'x');
+    writeFileSync(join(inside, 'other/x.tmp'), 'x');
+    rmSync(join(inside, 'gone'), { recursive: true });
+    renameSync(join(inside, 'swap'), join(inside, 'away'));
+    mkdirSync(join(inside, 'swap/new/deep'), { recursive: true });
+    writeFileSync(join(inside, 'a/b/file'), 'x');
+    await follow('a/b');
+    writeFileSync(join(inside, 'swap/new/deep/file'), 'x');
+    await follow('swap/new/deep');
+    expect(heard.toText()).toEqual({ folders: expect.arrayContaining(['', 'a/b']), trees: expect.arrayContaining(['away', 'swap']) });
+    expect(['cache', 'other', 'a'].filter((path) => heard.has(Buffer.from(path)))).toEqual([]);
     watch.close();
   });
 });

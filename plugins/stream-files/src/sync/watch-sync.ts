@@ -18,6 +18,8 @@ const RETRY_MS = 2_000;
 const BREATH_MS = 50;
 /** After a run over the whole tree, what a look finds waits for so many times what that took: such runs take a tenth of the time at most. */
 const WHOLE_RUN_SHARE = 9;
+/** But no longer than this, milliseconds. */
+const LONGEST_DELAY_MS = 600_000;
 /** Pause after a run that was given up for what was heard meanwhile, milliseconds, and how many in a row are. */
 const AFTER_GIVEN_UP_MS = 5_000;
 const MOST_GIVEN_UP = 5;
@@ -113,7 +115,8 @@ async function carryOut(watching: Watching, inbox: ChangeInbox, change: TreeChan
     const outcome = isLook ? await runUnlessHeard(watching, inbox, change) : await runUntilDone(watching, next);
     if (outcome === null) return;
     // What cannot be watched is found by looks only.
-    if (outcome.coverage.isWhole && isComplete) inbox.delayLooks((performance.now() - startedAt) * WHOLE_RUN_SHARE);
+    if (outcome.coverage.isWhole && isComplete)
+      inbox.delayLooks(Math.min((performance.now() - startedAt) * WHOLE_RUN_SHARE, LONGEST_DELAY_MS));
     next = owed.settle(outcome, report.isDeletingOff);
   }
 }

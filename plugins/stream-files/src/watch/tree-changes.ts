@@ -23,7 +23,7 @@ export interface TreeChange {
   readonly isComplete: boolean;
   /** Where. */
   readonly coverage: Coverage;
-  /** Whether nothing was heard: the tree is not what it was at the last look. */
+  /** Whether a look has found it: the tree is not what it was at the look before, which what was heard may account for. */
   readonly isLook: boolean;
 }
 
@@ -45,20 +45,23 @@ export async function* treeChanges({ path, excludes, signal }: WatchedTree): Asy
   try {
     await watch.refresh(true);
     if (!signal.aborted) yield { isComplete: watch.isComplete, coverage: Coverage.whole(), isLook: false };
+    await looks.look(pending.isNoted);
     looks.plan(watch.isComplete);
-    while (!signal.aborted) {
+    for (let hasHeardSince = false; !signal.aborted; ) {
       const hasHeard = await pending.wait(looks.leftMs());
+      hasHeardSince ||= hasHeard;
       if (hasHeard) {
         pending.clear();
         const coverage = await watch.follow();
         if (!coverage.isEmpty) yield { isComplete: watch.isComplete, coverage, isLook: false };
       }
-      if (!signal.aborted && (!hasHeard || looks.isOverdue())) {
-        await watch.refresh(watch.isComplete);
-        const hasChanged = await looks.look(pending.isNoted);
-        if (hasChanged) yield { isComplete: watch.isComplete, coverage: Coverage.whole(), isLook: true };
-        looks.plan(watch.isComplete);
-      }
+      if (signal.aborted || (hasHeard && !looks.isOverdue())) continue;
+      await watch.refresh(watch.isComplete);
+      const found = await looks.look(pending.isNoted);
+      // Of what nobody has told, nobody else will tell.
+      if (found === 'changed') yield { isComplete: watch.isComplete, coverage: Coverage.whole(), isLook: hasHeardSince };
+      if (found !== 'given up') hasHeardSince = false;
+      looks.plan(watch.isComplete);
     }
   } finally {
     watch.close();
@@ -73,8 +76,8 @@ interface Looks {
   /** Whether it must be now. */
   isOverdue(): boolean;
   plan(isComplete: boolean): void;
-  /** Whether the tree is another one than at the last look; it is given up some times, when something is heard. */
-  look(hasHeard: () => boolean): Promise<boolean>;
+  /** Whether the tree is another one than at the last look. It is given up some times, when something is heard. */
+  look(hasHeard: () => boolean): Promise<'changed' | 'same' | 'given up'>;
 }
 
 function createLooks({ path, excludes, signal }: WatchedTree): Looks {
@@ -94,12 +97,12 @@ function createLooks({ path, excludes, signal }: WatchedTree): Looks {
       const mark = await markOf(path, { excludes, isOver: () => signal.aborted || (mayGiveUp && hasHeard()) });
       if (mark === null) {
         givenUp += 1;
-        return false;
+        return 'given up';
       }
       [tookMs, givenUp] = [performance.now() - startedAt, 0];
       const hasChanged = mark !== last;
       last = mark;
-      return hasChanged;
+      return hasChanged ? 'changed' : 'same';
     },
   };
 }

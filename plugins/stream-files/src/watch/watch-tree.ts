@@ -186,13 +186,16 @@ export class TreeWatch {
   async #watchBelow(folder: Folder, known: Watched | null, place: Place): Promise<Watched> {
     const identity = identityOf(await folder.stat());
     const isKept = known !== null && known.watcher !== null && known.identity === identity && !place.anew;
-    const watched = isKept ? known : { watcher: this.#set(folder, place.path), identity, inner: new Map<string, Watched>() };
-    // Afterwards: of one and the same folder nothing is missed between.
-    if (!isKept) this.#forget(known);
+    const watched = isKept
+      ? known
+      : { watcher: this.#set(folder, place.path), identity, inner: known?.inner ?? new Map<string, Watched>() };
+    // Afterwards: of one and the same folder nothing is missed between. Those in it are set anew when it is their turn, for the same reason.
+    if (!isKept && known !== null) this.#unset(known);
+    const inside = { ...place, anew: place.anew || !isKept };
     const seen = new Set<string>();
     try {
       for await (const name of folder.folderNames())
-        if (await this.#visit(folder, watched, { name, place })) seen.add(name.toString('latin1'));
+        if (await this.#visit(folder, watched, { name, place: inside })) seen.add(name.toString('latin1'));
     } catch {
       // What cannot be read is told by whoever reads the tree.
     }
@@ -255,10 +258,15 @@ export class TreeWatch {
 
   #forget(watched: Watched | null): void {
     if (watched === null) return;
-    if (watched.watcher !== null) this.#count -= 1;
-    watched.watcher?.close();
+    this.#unset(watched);
     for (const inner of watched.inner.values()) this.#forget(inner);
     watched.inner.clear();
+  }
+
+  #unset({ watcher }: Watched): void {
+    if (watcher === null) return;
+    this.#count -= 1;
+    watcher.close();
   }
 }
 
