@@ -2,13 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { bin, startProgram } from './support/process.ts';
+import { createPlaces, directions, runsOf, says, settled } from './support/followed-trees.ts';
+import { bin, type Program, startProgram } from './support/process.ts';
 import { endRelay, restartRelay, startRelayOn } from './support/relay-process.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
-import { createDice, differencesOf, editTree, growTree } from './support/trees.ts';
+import { createDice, editTree, growTree } from './support/trees.ts';
 
-/** A machine under load takes its time; what is shown here is not how fast it is. */
-const PATIENCE_MS = 60_000;
 vi.setConfig({ testTimeout: 240_000 });
 
 /** Runs what follows with two watches in all. */
@@ -25,37 +24,10 @@ beforeAll(async () => {
 });
 afterAll(() => system[Symbol.asyncDispose]());
 
-let count = 0;
-function places(): { source: string; target: string } {
-  count += 1;
-  const source = join(system.dir, `source-${count}`);
-  mkdirSync(join(source, 'sub'), { recursive: true });
-  writeFileSync(join(source, 'sub', 'one'), 'first');
-  return { source, target: join(system.dir, `target-${count}`) };
-}
-
-const directions = [
-  ['to the device', (source: string, target: string) => [source, `pi:${target}`]],
-  ['from the device', (source: string, target: string) => [`pi:${source}`, target]],
-] as const;
+const places = createPlaces(() => system.dir);
 const watch = (args: readonly string[]) => system.startTowline(relay, ['--json', 'sync', '--watch', '--delete', ...args]);
 
-/** Waits until both trees are equal. */
-async function settled(source: string, target: string, what: string): Promise<void> {
-  const look = () => {
-    try {
-      return differencesOf(source, target);
-    } catch (error) {
-      // A path may go while it is looked at.
-      return [String(error)];
-    }
-  };
-  await eventually(async () => look().length === 0, what, PATIENCE_MS).catch((error: Error) => {
-    throw new Error(`${error.message}\n${look().join('\n')}`);
-  });
-}
-
-const runs = (stdout: string) => stdout.split('\n').filter((line) => line.includes('"event":"run"')).length;
+const runs = (program: Program) => runsOf(program).length;
 
 describe.each(directions)('towline sync --watch, %s', (_direction, words) => {
   it('follows edits: new folders and what is in them, renames, editors that write beside, links, what is deleted', async () => {
@@ -94,17 +66,17 @@ describe.each(directions)('towline sync --watch, %s', (_direction, words) => {
 
   it('comes to the same tree after many edits at once, and runs once for many of them', async () => {
     const { source, target } = places();
-    const dice = createDice(count);
+    const dice = createDice(7);
     await using program = watch(words(source, target));
     await settled(source, target, 'the first run');
-    const before = runs(program.stdout);
+    const before = runs(program);
     for (let file = 0; file < 300; file += 1) {
       writeFileSync(join(source, `file-${file}`), String(file));
       // Renamed onto each other below: two of one size and one tick of the clock would be the same.
       utimesSync(join(source, `file-${file}`), file, file);
     }
     await settled(source, target, 'many files');
-    expect(runs(program.stdout) - before).toBeLessThan(100);
+    expect(runs(program) - before).toBeLessThan(100);
     growTree(source, dice, 30);
     await settled(source, target, 'random edits');
     for (let edit = 0; edit < 20; edit += 1) {
@@ -118,11 +90,11 @@ describe.each(directions)('towline sync --watch, %s', (_direction, words) => {
     const { source, target } = places();
     mkdirSync(join(source, 'cache'));
     await using program = watch([...words(source, target), '--exclude', 'cache/', '--exclude', '*.tmp']);
-    await eventually(async () => runs(program.stdout) > 0, 'the first run');
+    await eventually(async () => runs(program) > 0, 'the first run');
     // What was written before the watch was set is told once more, perhaps.
     writeFileSync(join(source, 'mark'), 'x');
     await eventually(async () => program.stdout.includes('"path":"mark"'), 'a change');
-    const before = runs(program.stdout);
+    const before = runs(program);
     for (let at = 0; at < 20; at += 1) {
       writeFileSync(join(source, 'cache', `file-${at}`), 'x');
       writeFileSync(join(source, `${at}.tmp`), 'x');
@@ -130,7 +102,7 @@ describe.each(directions)('towline sync --watch, %s', (_direction, words) => {
     writeFileSync(join(source, 'last'), 'x');
     await eventually(async () => program.stdout.includes('"path":"last"'), 'the change after');
     expect(program.stdout).not.toMatch(/cache|\.tmp/);
-    expect(runs(program.stdout) - before).toBeLessThan(4);
+    expect(runs(program) - before).toBeLessThan(4);
   });
 
   it('deletes nothing when the source is gone, says so once, and goes on when it is back', async () => {
@@ -138,10 +110,10 @@ describe.each(directions)('towline sync --watch, %s', (_direction, words) => {
     await using program = watch(words(source, target));
     await settled(source, target, 'the first run');
     renameSync(source, `${source}-away`);
-    await eventually(async () => /no such file or folder/.test(program.stdout), 'the note');
+    await says(program, /no such file or folder/, 'the note');
     expect(readFileSync(join(target, 'sub', 'one'), 'utf8')).toBe('first');
-    mkdirSync(source);
-    writeFileSync(join(source, 'fresh'), 'x');
+    writeFileSync(join(`${source}-away`, 'fresh'), 'x');
+    renameSync(`${source}-away`, source);
     await settled(source, target, 'the source that is back');
     writeFileSync(join(source, 'fresh'), 'xx');
     await settled(source, target, 'an edit of the source that is back');

@@ -1,0 +1,52 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Program } from './process.ts';
+import { eventually } from './system.ts';
+import { differencesOf } from './trees.ts';
+
+/** A machine under load takes its time; what is shown by watches is not how fast they are. */
+export const PATIENCE_MS = 60_000;
+
+/** Which way a tree is followed, and the words for it with a device named `pi`. */
+export const directions = [
+  ['to the device', (source: string, target: string) => [source, `pi:${target}`]],
+  ['from the device', (source: string, target: string) => [`pi:${source}`, target]],
+] as const;
+
+/** Makes places for trees in a folder, each time others: a source with one file in a folder, and a target that is not there. */
+export function createPlaces(dir: () => string): () => { readonly source: string; readonly target: string } {
+  let count = 0;
+  return () => {
+    count += 1;
+    const source = join(dir(), `source-${count}`);
+    mkdirSync(join(source, 'sub'), { recursive: true });
+    writeFileSync(join(source, 'sub', 'one'), 'first');
+    return { source, target: join(dir(), `target-${count}`) };
+  };
+}
+
+/** Waits until both trees are equal. */
+export async function settled(source: string, target: string, what: string): Promise<void> {
+  const look = () => {
+    try {
+      return differencesOf(source, target);
+    } catch (error) {
+      // A path may go while it is looked at.
+      return [String(error)];
+    }
+  };
+  await eventually(async () => look().length === 0, what, PATIENCE_MS).catch((error: Error) => {
+    throw new Error(`${error.message}\n${look().join('\n')}`);
+  });
+}
+
+/** The runs that a command with `--json` has told of. */
+export function runsOf({ stdout }: Program): { readonly unchanged: number; readonly deleted: number; readonly failed: number }[] {
+  const lines = stdout.slice(0, stdout.lastIndexOf('\n') + 1).split('\n');
+  return lines.filter((line) => line.includes('"event":"run"')).map((line) => JSON.parse(line));
+}
+
+/** Waits for something that a command says. */
+export async function says(program: Program, pattern: RegExp, what: string): Promise<void> {
+  await eventually(async () => pattern.test(program.stdout), what, PATIENCE_MS);
+}
