@@ -46,22 +46,20 @@ export async function* treeChanges({ path, excludes, signal }: WatchedTree): Asy
     await watch.refresh(true);
     if (!signal.aborted) yield { isComplete: watch.isComplete, coverage: Coverage.whole(), isLook: false };
     await looks.look(pending.isNoted);
-    looks.plan(watch.isComplete);
     for (let hasHeardSince = false; !signal.aborted; ) {
-      const hasHeard = await pending.wait(looks.leftMs());
+      const hasHeard = await pending.wait(looks.leftMs(watch.isComplete));
       hasHeardSince ||= hasHeard;
       if (hasHeard) {
         pending.clear();
         const coverage = await watch.follow();
         if (!coverage.isEmpty) yield { isComplete: watch.isComplete, coverage, isLook: false };
       }
-      if (signal.aborted || (hasHeard && !looks.isOverdue())) continue;
+      if (signal.aborted || (hasHeard && looks.leftMs(watch.isComplete) > -LATEST_MS)) continue;
       await watch.refresh(watch.isComplete);
       const found = await looks.look(pending.isNoted);
       // Of what nobody has told, nobody else will tell.
       if (found === 'changed') yield { isComplete: watch.isComplete, coverage: Coverage.whole(), isLook: hasHeardSince };
       if (found !== 'given up') hasHeardSince = false;
-      looks.plan(watch.isComplete);
     }
   } finally {
     watch.close();
@@ -69,37 +67,33 @@ export async function* treeChanges({ path, excludes, signal }: WatchedTree): Asy
   }
 }
 
-/** Looks at a tree of which nothing was heard. */
+/** Looks at a tree, whatever was heard of it. */
 interface Looks {
-  /** Milliseconds until the next one. */
-  leftMs(): number;
-  /** Whether it must be now. */
-  isOverdue(): boolean;
-  plan(isComplete: boolean): void;
+  /** Milliseconds until the next one, where everything can be watched or not. */
+  leftMs(isComplete: boolean): number;
   /** Whether the tree is another one than at the last look. It is given up some times, when something is heard. */
   look(hasHeard: () => boolean): Promise<'changed' | 'same' | 'given up'>;
 }
 
 function createLooks({ path, excludes, signal }: WatchedTree): Looks {
-  let [nextAt, tookMs, givenUp] = [0, 0, 0];
+  let [lastAt, tookMs, givenUp] = [0, 0, 0];
   let last: string | null = null;
-  const isOverdue = () => performance.now() > nextAt + LATEST_MS;
+  const pauseMs = (isComplete: boolean) => {
+    if (givenUp > 0) return AFTER_GIVEN_UP_MS;
+    return isComplete ? Math.max(RESCAN_MS, tookMs * RESCAN_SHARE) : Math.max(POLL_MS, tookMs * POLL_SHARE);
+  };
   return {
-    leftMs: () => nextAt - performance.now(),
-    isOverdue,
-    plan(isComplete) {
-      const pauseMs = isComplete ? Math.max(RESCAN_MS, tookMs * RESCAN_SHARE) : Math.max(POLL_MS, tookMs * POLL_SHARE);
-      nextAt = performance.now() + (givenUp > 0 ? AFTER_GIVEN_UP_MS : pauseMs);
-    },
+    leftMs: (isComplete) => lastAt + pauseMs(isComplete) - performance.now(),
     async look(hasHeard) {
       const startedAt = performance.now();
-      const mayGiveUp = givenUp < MOST_GIVEN_UP && !isOverdue();
+      const mayGiveUp = givenUp < MOST_GIVEN_UP;
       const mark = await markOf(path, { excludes, isOver: () => signal.aborted || (mayGiveUp && hasHeard()) });
+      lastAt = performance.now();
       if (mark === null) {
         givenUp += 1;
         return 'given up';
       }
-      [tookMs, givenUp] = [performance.now() - startedAt, 0];
+      [tookMs, givenUp] = [lastAt - startedAt, 0];
       const hasChanged = mark !== last;
       last = mark;
       return hasChanged ? 'changed' : 'same';
