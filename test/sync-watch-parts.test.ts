@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createPlaces, directions, runsOf, says, settled } from './support/followed-trees.ts';
+import { canLimitWatches, createPlaces, directions, runsOf, says, settled, startLimited } from './support/followed-trees.ts';
 import { createSystem, eventually, type TestRelay, type TestSystem } from './support/system.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
@@ -106,4 +106,23 @@ describe('towline sync --watch', () => {
     program.child.kill('SIGCONT');
     await settled(source, target, 'what was not heard of');
   });
+
+  it.runIf(canLimitWatches)(
+    'comes to the same tree where much is found by looks while other changes are heard of all the while',
+    async () => {
+      const { source, target } = places();
+      grow(source);
+      await using program = startLimited(system, relay, ['--delete', source, `pi:${target}`]);
+      await settled(source, target, 'the first run');
+      for (let edit = 0; edit < 60; edit += 1) {
+        // The root is watched, and hardly any other folder.
+        writeFileSync(join(source, 'heard'), String(edit));
+        for (let file = 0; file < FOLDERS; file += 1) writeFileSync(join(source, `folder-${file}`, 'inner', `found-${edit}`), 'x');
+        if (edit % 5 === 0) rmSync(join(source, `folder-${edit % FOLDERS}`, 'inner', `found-${edit}`));
+        await new Promise((later) => setTimeout(later, 50));
+      }
+      await settled(source, target, 'everything');
+      expect(runsOf(program).length).toBeGreaterThan(1);
+    },
+  );
 });

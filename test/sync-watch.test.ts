@@ -1,18 +1,13 @@
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createPlaces, directions, runsOf, says, settled } from './support/followed-trees.ts';
-import { bin, type Program, startProgram } from './support/process.ts';
+import { canLimitWatches, createPlaces, directions, runsOf, says, settled, startLimited } from './support/followed-trees.ts';
+import type { Program } from './support/process.ts';
 import { endRelay, restartRelay, startRelayOn } from './support/relay-process.ts';
 import { createSystem, eventually, type TestDevice, type TestRelay, type TestSystem } from './support/system.ts';
 import { createDice, editTree, growTree } from './support/trees.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
-
-/** Runs what follows with two watches in all. */
-const LIMITED = ['-U', '--map-root-user', 'sh', '-c', 'echo 2 > /proc/sys/user/max_inotify_watches && exec "$@"', 'sh'];
-const canLimitWatches = spawnSync('unshare', [...LIMITED, 'true']).status === 0;
 
 let system: TestSystem;
 let relay: TestRelay;
@@ -153,11 +148,7 @@ describe('towline sync --watch', () => {
   it.runIf(canLimitWatches)('looks at the tree every few seconds where the system has too few watches, and says so once', async () => {
     const { source, target } = places();
     for (let at = 0; at < 5; at += 1) mkdirSync(join(source, `folder-${at}`));
-    const words = [bin('towline'), '--json', 'sync', '--watch', source, `pi:${target}`];
-    const env = { TOWLINE_RELAY: relay.url, TOWLINE_TLS_FINGERPRINT: relay.fingerprint, TOWLINE_API_KEY: relay.adminKey };
-    await using program = startProgram('unshare', [...LIMITED, ...words], {
-      env: { ...env, TOWLINE_CONFIG_DIR: join(system.dir, 'limited') },
-    });
+    await using program = startLimited(system, relay, [source, `pi:${target}`]);
     await settled(source, target, 'the first run');
     for (let at = 0; at < 5; at += 1) writeFileSync(join(source, `folder-${at}`, 'file'), 'x');
     await settled(source, target, 'files in folders that are not watched');

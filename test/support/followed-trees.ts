@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Program } from './process.ts';
-import { eventually } from './system.ts';
+import { bin, type Program, startProgram } from './process.ts';
+import { eventually, type TestRelay, type TestSystem } from './system.ts';
 import { differencesOf } from './trees.ts';
 
 /** A machine under load takes its time; what is shown by watches is not how fast they are. */
@@ -49,4 +50,17 @@ export function runsOf({ stdout }: Program): { readonly unchanged: number; reado
 /** Waits for something that a command says. */
 export async function says(program: Program, pattern: RegExp, what: string): Promise<void> {
   await eventually(async () => pattern.test(program.stdout), what, PATIENCE_MS);
+}
+
+/** Runs what follows with two watches in all. */
+const LIMITED = ['-U', '--map-root-user', 'sh', '-c', 'echo 2 > /proc/sys/user/max_inotify_watches && exec "$@"', 'sh'];
+/** Whether a program can be started with too few watches here. */
+export const canLimitWatches = spawnSync('unshare', [...LIMITED, 'true']).status === 0;
+
+/** Follows a tree with too few watches for it. */
+export function startLimited({ dir }: TestSystem, { url, fingerprint, adminKey }: TestRelay, words: readonly string[]): Program {
+  const env = { TOWLINE_RELAY: url, TOWLINE_TLS_FINGERPRINT: fingerprint, TOWLINE_API_KEY: adminKey };
+  return startProgram('unshare', [...LIMITED, bin('towline'), '--json', 'sync', '--watch', ...words], {
+    env: { ...env, TOWLINE_CONFIG_DIR: join(dir, 'limited') },
+  });
 }

@@ -14,7 +14,7 @@ export interface RunsOwed {
 }
 
 /** Nothing owed yet. */
-export function createRunsOwed(sync: Sync): RunsOwed {
+export function createRunsOwed(sync: Pick<Sync, 'delete'>): RunsOwed {
   let failed = new Coverage();
   /** Where nothing was deleted because something failed. */
   let withheld = new Coverage();
