@@ -1,6 +1,6 @@
 // A sync of many small files, the same again, and how soon `sync --watch` follows an edit in such a tree, both ways; processor time and
-// peak of memory of the command line (cli) and of the device's programs. Folders of 200 files of 100 bytes.
-// Processor time holds beside other work; seconds do not. `node bench/watch.mjs [files,files] [edits] [seconds of quiet]`
+// peak of memory of the command line (cli) and of the device's programs. Files of 100 bytes, 200 in a folder.
+// Processor time holds beside other work; seconds do not. `node bench/watch.mjs [files,files] [edits] [seconds of quiet] [in a folder]`
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { median, startSystem } from './support/towline.mjs';
 const sizes = (process.argv[2] ?? '1000,20000,100000').split(',').map(Number);
 const edits = Number(process.argv[3] ?? 10);
 const quietSeconds = Number(process.argv[4] ?? 70);
-const IN_A_FOLDER = 200;
+const inAFolder = Number(process.argv[5] ?? 200);
 const FILE_BYTES = 100;
 /** An edit that has not come by then never does, milliseconds. */
 const LONGEST_MS = 120_000;
@@ -44,8 +44,8 @@ try {
 
 function makeTree(root, files) {
   for (let at = 0; at < files; at += 1) {
-    const into = join(root, String(Math.floor(at / IN_A_FOLDER / 50)), String(Math.floor(at / IN_A_FOLDER) % 50));
-    if (at % IN_A_FOLDER === 0) mkdirSync(into, { recursive: true });
+    const into = join(root, String(Math.floor(at / inAFolder / 50)), String(Math.floor(at / inAFolder) % 50));
+    if (at % inAFolder === 0) mkdirSync(into, { recursive: true });
     writeFileSync(join(into, `file-${at}`), randomBytes(FILE_BYTES));
   }
 }

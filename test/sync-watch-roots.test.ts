@@ -8,7 +8,7 @@ import { createSystem, eventually, type TestRelay, type TestSystem } from './sup
 
 vi.setConfig({ testTimeout: 240_000 });
 
-const OTHER = /not the folder that the watch began with: that one was unmounted or replaced. Nothing was deleted. Mount it or put it back/;
+const OTHER = /not the folder that the watch began with: that one was unmounted, replaced or removed. Nothing was deleted/;
 
 let system: TestSystem;
 let relay: TestRelay;
@@ -98,6 +98,20 @@ describe.each(directions)('towline sync --watch --delete, %s', (_direction, word
   });
 });
 
+describe.each(directions)('towline sync --watch --delete, %s, whose target is removed', (_direction, words) => {
+  it('does not make it anew, and goes on when it is back', async () => {
+    const { source, target } = places();
+    await using program = watch(['--delete', ...words(source, target)]);
+    await settled(source, target, 'the first run');
+    renameSync(target, `${target}-away`);
+    writeFileSync(join(source, 'sub', 'one'), 'second');
+    await says(program, OTHER, 'the error');
+    expect(existsSync(target)).toBe(false);
+    renameSync(`${target}-away`, target);
+    await settled(source, target, 'the target that is back');
+  });
+});
+
 describe.each(directions)('towline sync --watch without --delete, %s', (_direction, words) => {
   it('takes another folder that stands where the source was', async () => {
     const { source, target } = places();
@@ -108,6 +122,17 @@ describe.each(directions)('towline sync --watch without --delete, %s', (_directi
     writeFileSync(join(source, 'foreign'), 'x');
     await eventually(async () => existsSync(join(target, 'foreign')), 'a file of the other folder', 60_000);
     expect(readFileSync(join(target, 'sub', 'one'), 'utf8')).toBe('first');
+    expect(program.stdout).not.toMatch(OTHER);
+  });
+
+  it('fills the target anew, all of it, when that was removed', async () => {
+    const { source, target } = places();
+    await using program = watch(words(source, target));
+    await settled(source, target, 'the first run');
+    rmSync(target, { recursive: true });
+    mkdirSync(join(source, 'other'));
+    writeFileSync(join(source, 'other', 'file'), 'x');
+    await settled(source, target, 'the target that was removed');
     expect(program.stdout).not.toMatch(OTHER);
   });
 });

@@ -32,7 +32,7 @@ export interface SyncAttemptParts {
   readonly sync: Sync;
   /** How much of the source; all of it where a device does not know how to do less. */
   readonly coverage: Coverage;
-  /** Makes sure that the roots are those of earlier runs; null: they may be others. */
+  /** Judges whether the roots are those of earlier runs; null: there were none. */
   readonly guard: RootGuard | null;
   readonly observer: TransferObserver;
   /** The device has accepted. */
@@ -79,7 +79,7 @@ async function get({ host, sync, coverage, guard, observer, onOpened }: SyncAtte
   };
   try {
     await converse(session, { host, place: `${sync.device}:${source}` }, () => {
-      const parts = { path: here(target), ...rules, coverage, requireRoots, observer };
+      const parts = { path: here(target), ...rules, coverage, requireRoots, mustExist: guard?.target !== undefined, observer };
       return receiveSync({ input: session.input(0), output: session.output(0), ...parts });
     });
   } catch (error) {

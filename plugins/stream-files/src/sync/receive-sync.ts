@@ -43,6 +43,8 @@ export interface SyncParts {
   readonly coverage?: Coverage;
   /** Judges which folders the source (null: not told) and the target are, before anything is done. @throws what ends the sync. */
   readonly requireRoots?: (roots: { readonly source: string | null; readonly target: string }) => void;
+  /** Whether the target was there before: it is not made anew. */
+  readonly mustExist?: boolean;
   readonly observer: TransferObserver;
 }
 
@@ -152,8 +154,8 @@ class SyncReceiver {
 
   async #announcedRoot(entry: Entry): Promise<void> {
     if (entry.parent !== 0 || entry.kind !== 'folder' || entry.name.length > 0) throw misplaced();
-    const { path, dryRun } = this.#parts;
-    const opened = await openSyncTarget(path, dryRun);
+    const { path, dryRun, mustExist = false } = this.#parts;
+    const opened = await openSyncTarget(path, { dryRun, mustExist: mustExist || entry.onto !== undefined });
     this.#root = opened;
     if (opened !== null) await this.#requireRoots(opened, entry);
     const folder = new SyncFolder(entry, null);

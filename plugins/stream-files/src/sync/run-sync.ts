@@ -36,7 +36,7 @@ export interface RunParts {
   readonly host: CliHost;
   readonly sync: Sync;
   readonly report: SyncReport;
-  /** Of a watch that deletes: what the roots must be. */
+  /** Of a watch: what the roots were. */
   readonly guard: RootGuard | null;
   /** Whether the device was reached before: what keeps a first attempt from being made is an error at once. With --watch it waits for ever. */
   readonly patience: { hasBegun: boolean; readonly giveUpMs: number };
@@ -68,6 +68,8 @@ export async function runOnce({ host, sync, report, guard, patience }: RunParts,
     let pauseMs: number | null;
     try {
       await attemptSync({ host, sync, coverage, guard, observer: { ...observer, onBytes }, onOpened });
+      // Nothing is known of what else is in it.
+      if (guard?.takeChange() === true && !coverage.isWhole) unsettled.missing.add(Coverage.whole());
       return { coverage, unsettled };
     } catch (error) {
       if (!patience.hasBegun || host.signal.aborted || !isInterruption(error)) throw error;

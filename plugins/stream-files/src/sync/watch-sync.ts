@@ -60,7 +60,7 @@ export async function watchSync(parts: WatchParts): Promise<number> {
 
 async function follow({ host, sync, report }: WatchParts): Promise<void> {
   const patience = { hasBegun: false, giveUpMs: Number.POSITIVE_INFINITY };
-  const guard = sync.delete ? createRootGuard(sync) : null;
+  const guard = createRootGuard(sync);
   const [teller, owed] = [createTeller(report), createRunsOwed(sync)];
   const watching: Watching = { host, sync, report, patience, guard, teller, owed, givenUp: { count: 0 } };
   while (!host.signal.aborted) {

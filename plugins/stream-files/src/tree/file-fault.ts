@@ -59,7 +59,7 @@ const TEXTS: Readonly<Record<string, string>> = Object.freeze({
   excluded: 'it is excluded here; refused',
   too_many: 'there is too much for one run; run it again',
   other_root:
-    'it is not the folder that the watch began with: that one was unmounted or replaced. Nothing was deleted. Mount it or put it back; if this ' +
+    'it is not the folder that the watch began with: that one was unmounted, replaced or removed. Nothing was deleted. Mount it or put it back; if this ' +
     'one is meant now, end the watch and start it again',
   interrupted: 'the way to the other side was interrupted',
   dropped: 'the receiver could not take it',
