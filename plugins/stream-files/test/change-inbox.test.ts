@@ -5,7 +5,7 @@ import { Coverage } from '../src/tree/coverage.ts';
 
 const HOUR_MS = 3_600_000;
 function coverageOf(...folders: readonly string[]): Coverage {
-  return Coverage.of({ folders: folders.map((path) => Buffer.from(path)), trees: [] });
+  return Coverage.of({ names: [], folders: folders.map((path) => Buffer.from(path)), trees: [] });
 }
 const heard = (...folders: readonly string[]) => ({ isComplete: true, coverage: coverageOf(...folders), isLook: false });
 const look = { isComplete: true, coverage: Coverage.whole(), isLook: true };
@@ -16,7 +16,7 @@ describe('changes that wait for a run', () => {
     inbox.put(heard('a'));
     inbox.put({ ...heard('b'), isComplete: false });
     const { coverage, isComplete } = await inbox.take();
-    expect(coverage.toText()).toEqual({ folders: ['a', 'b'], trees: [] });
+    expect(coverage.toText()).toEqual({ names: [], folders: ['a', 'b'], trees: [] });
     expect(isComplete).toBe(false);
   });
 
@@ -69,7 +69,7 @@ describe('what runs owe', () => {
   it('is nothing, when nothing failed', () => {
     const owed = createRunsOwed(sync);
     expect(owed.settle({ coverage: owed.with(coverageOf('a')), unsettled: none() }, false)).toBeNull();
-    expect(owed.with(coverageOf('b')).toText()).toEqual({ folders: ['b'], trees: [] });
+    expect(owed.with(coverageOf('b')).toText()).toEqual({ names: [], folders: ['b'], trees: [] });
   });
 
   it('is what failed, in each run until it does not, and then what was not deleted because of it', () => {
@@ -77,12 +77,12 @@ describe('what runs owe', () => {
     const failed = coverageOf('broken');
     expect(owed.settle({ coverage: owed.with(coverageOf('a')), unsettled: { ...none(), failed } }, true)).toBeNull();
     const next = owed.with(coverageOf('b'));
-    expect(next.toText()).toEqual({ folders: ['b', 'broken'], trees: [] });
+    expect(next.toText()).toEqual({ names: [], folders: ['b', 'broken'], trees: [] });
     expect(owed.settle({ coverage: next, unsettled: { ...none(), failed } }, true)).toBeNull();
     const last = owed.with(coverageOf('c'));
-    expect(last.toText()).toEqual({ folders: ['c', 'broken'], trees: [] });
+    expect(last.toText()).toEqual({ names: [], folders: ['c', 'broken'], trees: [] });
     const again = owed.settle({ coverage: last, unsettled: none() }, false);
-    expect(again?.toText()).toEqual({ folders: ['a', 'b', 'broken'], trees: [] });
+    expect(again?.toText()).toEqual({ names: [], folders: ['a', 'b', 'broken'], trees: [] });
     expect(owed.settle({ coverage: again!, unsettled: none() }, false)).toBeNull();
   });
 

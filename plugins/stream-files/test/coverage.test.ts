@@ -3,8 +3,8 @@ import { MAX_COVERED_FOLDERS } from '../src/limits.ts';
 import { Coverage, coveredIn } from '../src/tree/coverage.ts';
 
 const bytes = (path: string) => Buffer.from(path, 'latin1');
-function coverageOf(folders: readonly string[], trees: readonly string[] = []): Coverage {
-  return Coverage.of({ folders: folders.map(bytes), trees: trees.map(bytes) });
+function coverageOf(folders: readonly string[], trees: readonly string[] = [], names: readonly string[] = []): Coverage {
+  return Coverage.of({ names: names.map(bytes), folders: folders.map(bytes), trees: trees.map(bytes) });
 }
 
 describe('parts of a tree', () => {
@@ -18,8 +18,9 @@ describe('parts of a tree', () => {
 
   it('are told and read again as they were, names in any bytes', () => {
     const coverage = coverageOf(['a\xff/\x01'], ['ü']);
-    expect(coverage.toText()).toEqual({ folders: ['a\xff/\x01'], trees: ['ü'] });
-    expect(coverageOf(['a/b', 'a'], ['a']).toText()).toEqual({ folders: [], trees: ['a'] });
+    expect(coverage.toText()).toEqual({ names: [], folders: ['a\xff/\x01'], trees: ['ü'] });
+    expect(coverageOf(['a/b', 'a'], ['a'], ['a', 'a/c']).toText()).toEqual({ names: [], folders: [], trees: ['a'] });
+    expect(coverageOf(['a'], [], ['a/b', 'b', 'b/c']).toText()).toEqual({ names: ['a/b', 'b', 'b/c'], folders: ['a'], trees: [] });
   });
 
   it('are none, some or all', () => {
@@ -29,7 +30,7 @@ describe('parts of a tree', () => {
     expect(Coverage.whole().toText()).toBeNull();
     const both = coverageOf(['x']);
     both.add(coverageOf(['y']));
-    expect(both.toText()).toEqual({ folders: ['x', 'y'], trees: [] });
+    expect(both.toText()).toEqual({ names: [], folders: ['x', 'y'], trees: [] });
     both.add(Coverage.whole());
     expect(both.isWhole).toBe(true);
   });
@@ -44,10 +45,17 @@ describe('parts of a tree', () => {
     expect(coverage.isWhole).toBe(true);
   });
 
+  it('are told as folders where single names are too long for a frame', () => {
+    const coverage = new Coverage();
+    for (let at = 0; at < 1_000; at += 1) coverage.addName(bytes(`folder/a-name-that-is-rather-long-${at}`));
+    expect(coverage.toText()).toEqual({ names: [], folders: ['folder'], trees: [] });
+  });
+
   const BAD = ['..', '.', 'a/..', '../a', '/etc', 'a//b', 'a/', 'a\0', 'x'.repeat(256), 'a/'.repeat(300).concat('a'), '.towline-part-s00'];
   it.each(BAD)('of a peer cannot be %j', (path) => {
     expect(() => coverageOf([path])).toThrow(/cannot be one of the tree/);
     expect(() => coverageOf([], [path])).toThrow(/cannot be one of the tree/);
+    expect(() => coverageOf([], [], [path])).toThrow(/cannot be one of the tree/);
   });
 
   it.each(BAD)('are the whole tree when somebody finds %j in them', (path) => {

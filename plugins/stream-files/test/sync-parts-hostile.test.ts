@@ -86,6 +86,41 @@ describe.each(Object.entries(RECEIVERS))('a hostile sender of parts of a tree, r
       true,
       [folder(1, 0, '', some), folder(2, 1, 'sub'), leave(2), omitted(1, 'unread', 'EACCES'), leave(1), listed],
     ],
+    [
+      'says of names in parts that they are gone, without --delete',
+      false,
+      [folder(1, 0, '', some), omitted(1, 'extra', 'gone'), omitted(1, 'sub', 'gone'), leave(1), listed],
+    ],
+    [
+      'says that what is excluded is gone, with --delete',
+      true,
+      [folder(1, 0, '', some), omitted(1, 'private', 'gone'), omitted(1, 'x.secret', 'gone'), leave(1), listed],
+    ],
+    [
+      'says of paths that they are gone, with --delete',
+      true,
+      [
+        folder(1, 0, '', some),
+        ...['', '.', '..', '../outside', '/tmp', 'sub/extra'].map((name) => omitted(1, name, 'gone')),
+        leave(1),
+        listed,
+      ],
+    ],
+    [
+      'says that something behind a link is gone, with --delete',
+      true,
+      [folder(1, 0, '', some), omitted(1, 'way-out/kept', 'gone'), leave(1), listed],
+    ],
+    [
+      'says that a name is gone in a folder that it has left, with --delete',
+      true,
+      [folder(1, 0, '', some), folder(2, 1, 'sub', some), leave(2), omitted(2, 'extra', 'gone'), leave(1), listed],
+    ],
+    [
+      'says that names are gone out of order, with --delete',
+      true,
+      [folder(1, 0, '', some), omitted(1, 'sub', 'gone'), omitted(1, 'extra', 'gone'), leave(1), listed],
+    ],
     ['names a whole folder, and ends before the list does, with --delete', true, [folder(1, 0, '', some), folder(2, 1, 'sub'), leave(2)]],
     ['means another target, with --delete', true, [folder(1, 0, '', { onto: '1 2 -' }), folder(2, 1, 'sub'), leave(2), leave(1), listed]],
   ] as const)('that %s makes nothing be deleted', async (_what, isDeleting, frames) => {
@@ -104,6 +139,14 @@ describe.each(Object.entries(RECEIVERS))('a hostile sender of parts of a tree, r
     await play(peer, [folder(1, 0, '', some), folder(2, 1, 'sub'), folder(3, 2, 'deep', some), leave(3), leave(2), leave(1), listed]);
     expect(await end).toBe(false);
     expect(allIn(dir)).toEqual(before.filter((path) => path !== 'inside/sub/extra'));
+  });
+
+  it('that says that one name is gone makes that alone be deleted, a link and not what it leads to', async () => {
+    const { dir, inside, before } = makeTarget();
+    const { peer, end } = await receive(inside, true);
+    await play(peer, [folder(1, 0, '', some), omitted(1, 'extra', 'gone'), omitted(1, 'way-out', 'gone'), leave(1), listed]);
+    expect(await end).toBe(false);
+    expect(allIn(dir)).toEqual(before.filter((path) => path !== 'inside/extra' && path !== 'inside/way-out'));
   });
 
   it('replaces the link by which it names a part, and writes nothing behind it', async () => {
@@ -153,8 +196,9 @@ describe('a hostile receiver of parts of a tree', () => {
 
   it.each(['..', '../outside', '/etc', 'sub/../../outside', 'sub//file', 'sub/', '.', 'a\0b'])('is told nothing of %j', async (path) => {
     for (const only of [
-      { folders: [path], trees: [] },
-      { folders: [], trees: [path] },
+      { names: [], folders: [path], trees: [] },
+      { names: [], folders: [], trees: [path] },
+      { names: [path], folders: [], trees: [] },
     ]) {
       const { names, code } = await ask(only);
       expect(names).toEqual([]);
@@ -169,15 +213,15 @@ describe('a hostile receiver of parts of a tree', () => {
     ['what is in it', 'private/file', ['folder ']],
     ['what is not there', 'none/of/it', ['folder ']],
   ])('is told no more of %s than that it is there', async (_what, path, names) => {
-    expect((await ask({ folders: [path], trees: [path] })).names).toEqual(names);
+    expect((await ask({ names: [path], folders: [path], trees: [path] })).names).toEqual(names);
   });
 
   it.each([
-    ['no list', { folders: 'sub' }],
-    ['numbers', { folders: [1], trees: [] }],
-    ['text that is no bytes', { folders: ['\u0100'], trees: [] }],
-    ['a path without end', { folders: ['a/'.repeat(5_000)], trees: [] }],
-    ['a folder too deep', { folders: ['a/'.repeat(300).concat('a')], trees: [] }],
+    ['no list', { names: [], folders: 'sub', trees: [] }],
+    ['numbers', { names: [], folders: [1], trees: [] }],
+    ['text that is no bytes', { names: [], folders: ['\u0100'], trees: [] }],
+    ['a path without end', { names: [], folders: ['a/'.repeat(5_000)], trees: [] }],
+    ['a folder too deep', { names: [], folders: ['a/'.repeat(300).concat('a')], trees: [] }],
   ])('ends its session by %s', async (_what, only) => {
     const { names, code } = await ask(only);
     expect(names).toEqual([]);
@@ -185,6 +229,6 @@ describe('a hostile receiver of parts of a tree', () => {
   });
 
   it('is told what it asked for', async () => {
-    expect((await ask({ folders: ['sub'], trees: [] })).names).toEqual(['folder ', 'folder sub', 'file file']);
+    expect((await ask({ names: [], folders: ['sub'], trees: [] })).names).toEqual(['folder ', 'folder sub', 'file file']);
   });
 });

@@ -20,8 +20,9 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 /** A machine under load takes its time. */
 const PATIENCE_MS = 20_000;
 
-function coverageOf(folders: readonly string[], trees: readonly string[] = []): Coverage {
-  return Coverage.of({ folders: folders.map((path) => Buffer.from(path)), trees: trees.map((path) => Buffer.from(path)) });
+function coverageOf(folders: readonly string[], trees: readonly string[] = [], names: readonly string[] = []): Coverage {
+  const bytes = (paths: readonly string[]) => paths.map((path) => Buffer.from(path));
+  return Coverage.of({ names: bytes(names), folders: bytes(folders), trees: bytes(trees) });
 }
 
 function write(root: string, files: Readonly<Record<string, string>>): void {
@@ -54,6 +55,19 @@ describe.each(SIDES)('a sync of parts of a tree, %s', (_side, only) => {
     write(outside, { 'a/extra': 'x' });
     expect((await syncHere({ source: inside, target: outside, ...only(coverageOf(['', 'a'])) })).removed).toEqual([]);
     expect(allIn(outside)).toEqual(['a', 'a/extra', 'a/new']);
+  });
+
+  it('sends single names, deletes those that are gone, and nothing beside them', async () => {
+    const { inside, outside } = makePlaces();
+    write(inside, { 'a/changed': 'new', 'a/beside': 'new', 'a/sub/file': 'new', 'a/link/x': 'x' });
+    write(outside, { 'a/changed': 'old', 'a/beside': 'old', 'a/gone': 'x', 'a/tree/x': 'x', 'a/extra': 'x', 'a/sub/file': 'old' });
+    const names = ['a/changed', 'a/gone', 'a/never', 'a/sub', 'a/tree', 'none/of/it'];
+    const did = await syncHere({ source: inside, target: outside, delete: true, ...only(coverageOf([], [], names)) });
+    expect(did.failures).toEqual([]);
+    expect(did.removed.sort()).toEqual(['a/gone', 'a/tree', 'a/tree/x']);
+    expect(['a/changed', 'a/beside', 'a/sub/file'].map((path) => readFileSync(join(outside, path), 'utf8'))).toEqual(['new', 'old', 'old']);
+    const again = await syncHere({ source: inside, target: outside, ...only(coverageOf([], [], ['a/extra'])) });
+    expect(again.removed).toEqual([]);
   });
 
   it('deletes a folder that is gone with all that was in it', async () => {
@@ -146,8 +160,8 @@ describe('what a run leaves', () => {
     observer.onOutcome?.({ kind: 'folder', size: 0, path: Buffer.from('a/lost'), status: 'done', change: 'new' });
     observer.onOmitted?.(Buffer.from('b/unread'), 'EACCES');
     observer.onRemoved?.({ path: Buffer.from('c/kept'), kind: 'file', code: 'EPERM' });
-    expect(unsettled.failed.toText()).toEqual({ folders: ['a/sub', 'b', 'c'], trees: ['b/unread'] });
-    expect(unsettled.missing.toText()).toEqual({ folders: [], trees: ['a/lost'] });
+    expect(unsettled.failed.toText()).toEqual({ names: [], folders: ['a/sub', 'b', 'c'], trees: ['b/unread'] });
+    expect(unsettled.missing.toText()).toEqual({ names: [], folders: [], trees: ['a/lost'] });
   });
 
   it('is everything, where a peer names what is no path', () => {

@@ -3,7 +3,7 @@ import { readlink } from 'node:fs/promises';
 import { MAX_DEPTH, MAX_FILE_BYTES, MAX_NAME_BYTES } from '../limits.ts';
 import { type CoveredFolder, coveredIn } from '../tree/coverage.ts';
 import type { Excludes } from '../tree/excludes.ts';
-import { FileFault, faultCode } from '../tree/file-fault.ts';
+import { FileFault, faultCode, GONE } from '../tree/file-fault.ts';
 import { toldTime } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
 import { isPartialName, joinPath } from '../tree/names.ts';
@@ -73,18 +73,25 @@ interface Named {
   readonly as?: Buffer;
 }
 
-/** What stands under a name; null when nothing is said of it. @throws FileFault, system errors. */
-function lookAt({ excludes }: AnnounceParts, place: Place, { name, as }: Required<Named>): Stats | null {
+/** What stands under a name; null when nothing more is said of it. @throws FileFault, system errors. */
+function lookAt(parts: AnnounceParts, place: Place, { name, as }: Required<Named>): Stats | null {
   if (isPartialName(name)) throw new FileFault('partial');
   // A file system of characters has names of more bytes.
   if (as.length > MAX_NAME_BYTES) throw new FileFault('ENAMETOOLONG');
   const stats = place.folder.look(name);
   // Gone since the folder was read: it is as if it had never been there.
-  if (stats === null && place.parent !== 0) return null;
+  if (stats === null && place.parent !== 0) return announceGone(parts, place, name);
   if (stats === null) throw new FileFault('ENOENT');
-  if (place.parent !== 0 && excludes?.isExcluded(pathOf(place, as), stats.isDirectory())) return null;
+  if (place.parent !== 0 && parts.excludes?.isExcluded(pathOf(place, as), stats.isDirectory())) return null;
   if (!stats.isFile() && !stats.isDirectory() && !stats.isSymbolicLink()) throw new FileFault('special');
   return stats;
+}
+
+/** Who asks for one name is told when nothing stands there: of a folder that is announced whole, what is not named says so. */
+function announceGone({ writer }: AnnounceParts, place: Place, name: Buffer): null {
+  if (!place.covered.isWhole && coveredIn(place.covered, name).isNamed)
+    writer.sendJson(Frame.omitted, { parent: place.parent, name: name.toString('latin1'), code: GONE });
+  return null;
 }
 
 interface Found {

@@ -5,7 +5,7 @@ import type { EntryOutcome, Removal, TransferObserver } from '../observer.ts';
 import { ContentQueue } from '../receive/content-queue.ts';
 import type { Coverage } from '../tree/coverage.ts';
 import type { Excludes } from '../tree/excludes.ts';
-import { FileFault, faultCode } from '../tree/file-fault.ts';
+import { FileFault, faultCode, GONE } from '../tree/file-fault.ts';
 import type { Folder } from '../tree/folder.ts';
 import { checkName, joinPath } from '../tree/names.ts';
 import { isSameRoot, rootOf } from '../tree/root-identity.ts';
@@ -24,7 +24,7 @@ import {
   totalSchema,
 } from '../wire/schemas.ts';
 import { Extras } from './extras.ts';
-import { findIn, finishFolder, NOTHING, type Outcome, type SyncRules, syncEntry, syncFolder } from './sync-files.ts';
+import { findIn, finishFolder, listFound, NOTHING, type Outcome, type SyncRules, syncEntry, syncFolder } from './sync-files.ts';
 import { SyncFolder } from './sync-folder.ts';
 import { openSyncTarget } from './sync-target.ts';
 import { isNoFile } from './unsettled.ts';
@@ -123,6 +123,7 @@ class SyncReceiver {
     if (type === Frame.end) return this.#content.end(payload);
     if (type === Frame.hole) return this.#content.hole(payload);
     if (type === Frame.listed) return this.#listed();
+    if (type === Frame.omitted) return this.#omitted(payload);
     this.#note(type, payload);
     return undefined;
   }
@@ -131,7 +132,6 @@ class SyncReceiver {
   #note(type: number, payload: Buffer): void {
     if (type === Frame.leave) this.#leave(payload.readUInt32BE(0));
     else if (type === Frame.failed) this.#failed(payload);
-    else if (type === Frame.omitted) this.#omitted(payload);
     else if (type === Frame.total) this.#parts.observer.onTotal?.(decodeFrame(totalSchema, payload));
     else throw new TowlineError('protocol_error', `The peer sent a frame of type ${type}, where a tree comes from it.`);
   }
@@ -143,7 +143,8 @@ class SyncReceiver {
     this.#last = entry.id;
     if (entry.id === 1) return this.#announcedRoot(entry);
     const parent = this.#innermost(entry.parent);
-    const fault = this.#faultOf(entry, parent);
+    const unlisted = parent.found?.names === null ? await listFound(parent) : null;
+    const fault = this.#faultOf(entry, parent) ?? unlisted;
     const isPresent = parent.meet(entry.name);
     this.#begin(parent);
     if (entry.kind === 'folder') return this.#announcedFolder(entry, parent, { fault, isPresent });
@@ -280,16 +281,24 @@ class SyncReceiver {
   }
 
   /** Something is at the sender and does not come. It is not removed here; when it could not be read, nothing is. */
-  #omitted(payload: Buffer): void {
+  async #omitted(payload: Buffer): Promise<void> {
     const { parent, name, code } = decodeFrame(omittedSchema, payload);
     const folder = this.#stack.find(({ entry }) => entry.id === parent) ?? null;
     if (parent !== 0 && folder === null) throw misplaced();
+    if (folder?.found?.names === null && (await listFound(folder)) !== null) this.#failures += 1;
+    if (code === GONE) return this.#lacking(folder, name);
     if (folder !== null && folder === this.#stack.at(-1) && folder.isInOrder(name)) folder.meet(name);
     if (!isNoFile(code)) {
       this.#failures += 1;
       if (folder !== null) folder.hasFailed = true;
     }
     this.#parts.observer.onOmitted?.(folder === null ? Buffer.alloc(0) : joinPath(folder.path, name), code);
+  }
+
+  /** The sender says that it has nothing of a name. */
+  #lacking(folder: SyncFolder | null, name: Buffer): void {
+    if (folder === null || folder !== this.#stack.at(-1) || !folder.isInOrder(name)) throw misplaced();
+    folder.lack(name);
   }
 
   async #listed(): Promise<void> {

@@ -6,7 +6,7 @@ import type { ContentQueue } from '../receive/content-queue.ts';
 import { PartialsOfFolder } from '../receive/partials-of-folder.ts';
 import { placeLink } from '../receive/place-link.ts';
 import type { Replacing } from '../receive/replaceable.ts';
-import { FileFault } from '../tree/file-fault.ts';
+import { FileFault, faultCode } from '../tree/file-fault.ts';
 import { isTime, timeOf } from '../tree/file-time.ts';
 import type { Folder } from '../tree/folder.ts';
 import { joinPath } from '../tree/names.ts';
@@ -158,6 +158,19 @@ export async function findIn(folder: Folder, { isNew, dryRun, isListed }: Findin
   } catch (error) {
     folder.release();
     throw error;
+  }
+}
+
+/** Reads the names in a folder of which only some is announced, before the first of them is. Answers why it cannot; null: it could. */
+export async function listFound(parent: SyncFolder): Promise<string | null> {
+  const { found } = parent;
+  if (found?.folder == null || found.names !== null) return null;
+  try {
+    const names = await sortedNames(found.folder);
+    parent.found = { ...found, names, partials: PartialsOfFolder.of(names) };
+    return null;
+  } catch (error) {
+    return faultCode(error);
   }
 }
 

@@ -11,7 +11,7 @@ export interface FoundFolder {
   /** Null in a dry run where nothing is there. */
   readonly folder: Folder | null;
   readonly isNew: boolean;
-  /** The names in it, sorted; null when they are of no interest: not everything in it is announced. */
+  /** The names in it, sorted; null when they were not read: not everything in it is announced, and nothing was as yet. */
   readonly names: readonly Buffer[] | null;
   /** Partial files among them; null when nothing is in it. */
   readonly partials: PartialsOfFolder | null;
@@ -57,15 +57,17 @@ export class SyncFolder {
     return this.#last === null || Buffer.compare(this.#last, name) < 0;
   }
 
-  /** A name is announced, or known to be at the sender. Answers whether something of that name was there, or may be. */
+  /** A name is announced, or known to be at the sender. Answers whether something of that name was there. */
   meet(name: Buffer): boolean {
-    if (this.entry.some === true) {
-      this.#last = name;
-      return true;
-    }
     const isPresent = this.#pass(name);
     if (!isPresent && this.aliases.length <= MAX_ALIASES && this.#leadsSomewhere(name)) this.aliases.push(name);
     return isPresent;
+  }
+
+  /** The sender has nothing of that name. Of a folder that is announced whole it says so by not naming it. */
+  lack(name: Buffer): void {
+    const isPresent = this.#pass(name);
+    if (isPresent && this.entry.some === true && !isPartialName(name)) this.extras.push(name);
   }
 
   #pass(name: Buffer): boolean {
@@ -115,8 +117,9 @@ export class SyncFolder {
     this.#check();
   }
 
-  /** Partial files of copies belong to those, and are left to them. */
+  /** Partial files of copies belong to those, and are left to them. Where only some is announced, the rest is of no interest. */
   #passOver(name: Buffer): void {
+    if (this.entry.some === true) return;
     if (isSyncPartialName(name)) this.partials.push(name);
     else if (!isPartialName(name)) this.extras.push(name);
   }

@@ -9,21 +9,24 @@ export interface CoveredFolder {
   readonly isTree: boolean;
   /** Every name in it; of the folders among them only what `inner` says. True of a tree too. */
   readonly isWhole: boolean;
-  /** Folders in it of which something is meant, by their names, one character a byte. */
+  /** Its name itself, whether something stands there or not. */
+  readonly isNamed: boolean;
+  /** Names in it that are meant, or under which something is, one character a byte. */
   readonly inner: ReadonlyMap<string, CoveredFolder>;
 }
 
-/** Folders as they are told a peer: paths below the root, the root's own is empty. */
+/** Parts of a tree as they are told a peer: paths below the root, the root's own is empty. */
 export interface CoverageText {
+  readonly names: readonly string[];
   readonly folders: readonly string[];
   readonly trees: readonly string[];
 }
 
 const NONE: ReadonlyMap<string, CoveredFolder> = new Map();
 /** All of a folder. */
-export const TREE: CoveredFolder = Object.freeze({ isTree: true, isWhole: true, inner: NONE });
+export const TREE: CoveredFolder = Object.freeze({ isTree: true, isWhole: true, isNamed: false, inner: NONE });
 /** Nothing in a folder. */
-export const NOTHING_IN_IT: CoveredFolder = Object.freeze({ isTree: false, isWhole: false, inner: NONE });
+export const NOTHING_IN_IT: CoveredFolder = Object.freeze({ isTree: false, isWhole: false, isNamed: false, inner: NONE });
 
 /** How much is meant of a folder in another one. */
 export function coveredIn({ isTree, inner }: CoveredFolder, name: Buffer): CoveredFolder {
@@ -33,14 +36,18 @@ export function coveredIn({ isTree, inner }: CoveredFolder, name: Buffer): Cover
 interface Node {
   isTree: boolean;
   isWhole: boolean;
+  isNamed: boolean;
   readonly inner: Map<string, Node>;
 }
 
-const newNode = (): Node => ({ isTree: false, isWhole: false, inner: new Map() });
+/** A name alone, a folder with the names in it, or everything below a name. */
+type Kind = 'name' | 'folder' | 'tree';
+
+const newNode = (): Node => ({ isTree: false, isWhole: false, isNamed: false, inner: new Map() });
 
 /**
- * Which folders of a tree are meant: of some every name in them, of others everything below too. It grows only, and becomes the whole tree when it
- * has too many.
+ * Which parts of a tree are meant: single names, folders with every name in them, and trees with everything below. It grows only, and becomes the
+ * whole tree when it has too many.
  */
 export class Coverage {
   readonly #root = newNode();
@@ -54,9 +61,10 @@ export class Coverage {
   }
 
   /** What a peer has told. @throws TowlineError `protocol_error` for what is no path below a root. */
-  static of({ folders, trees }: { readonly folders: readonly Buffer[]; readonly trees: readonly Buffer[] }): Coverage {
+  static of({ names, folders, trees }: Readonly<Record<keyof CoverageText, readonly Buffer[]>>): Coverage {
     const coverage = new Coverage();
     try {
+      for (const path of names) coverage.#add(wayOf(path), 'name');
       for (const path of folders) coverage.#add(wayOf(path), 'folder');
       for (const path of trees) coverage.#add(wayOf(path), 'tree');
     } catch (cause) {
@@ -75,6 +83,11 @@ export class Coverage {
 
   get isEmpty(): boolean {
     return !this.#root.isWhole && this.#root.inner.size === 0;
+  }
+
+  /** Means what stands under a name, of a folder that it is there; see {@link Coverage.addFolder}. */
+  addName(path: Buffer): void {
+    this.#addPath(path, 'name');
   }
 
   /** Means every name in a folder. The whole tree is meant when that is no path below the root: it may be a peer's. */
@@ -104,14 +117,29 @@ export class Coverage {
     return node.isWhole;
   }
 
-  /** As it is told a peer; null for the whole tree, or what is too long to be told. */
+  /** As it is told a peer; with folders instead of names when that is shorter and has to be. Null for the whole tree, or what is too long to be told. */
   toText(): CoverageText | null {
-    const text = { folders: [] as string[], trees: [] as string[] };
-    for (const { way, kind } of parts(this.#root, [])) text[kind === 'tree' ? 'trees' : 'folders'].push(way.join('/'));
-    return this.isWhole || Buffer.byteLength(JSON.stringify(text)) > MAX_COVERAGE_TEXT ? null : text;
+    if (this.isWhole) return null;
+    return (
+      [textOf(this), textOf(this.#withoutNames())].find((text) => Buffer.byteLength(JSON.stringify(text)) <= MAX_COVERAGE_TEXT) ?? null
+    );
   }
 
-  #addPath(path: Buffer, kind: 'folder' | 'tree'): void {
+  /** What is meant, by paths, one character a byte. */
+  *parts(): Generator<{ readonly path: string; readonly kind: Kind }> {
+    for (const { way, kind } of parts(this.#root, [])) yield { path: way.join('/'), kind };
+  }
+
+  #withoutNames(): Coverage {
+    const coverage = new Coverage();
+    for (const { way, kind } of parts(this.#root, [])) {
+      if (kind === 'name') coverage.#add(way.slice(0, -1), 'folder');
+      else coverage.#add(way, kind);
+    }
+    return coverage;
+  }
+
+  #addPath(path: Buffer, kind: Kind): void {
     try {
       this.#add(wayOf(path), kind);
     } catch (error) {
@@ -121,19 +149,20 @@ export class Coverage {
   }
 
   /** @throws FileFault. */
-  #add(way: readonly string[], kind: 'folder' | 'tree'): void {
+  #add(way: readonly string[], kind: Kind): void {
     let node = this.#root;
-    for (const name of way) {
-      if (node.isTree) return;
+    for (const [at, name] of way.entries()) {
+      if (node.isTree || (kind === 'name' && node.isWhole && at === way.length - 1)) return;
       const inner = node.inner.get(name) ?? newNode();
       node.inner.set(name, inner);
       node = inner;
     }
-    if (node.isTree || (node.isWhole && kind === 'folder')) return;
+    if (node.isTree || (node.isWhole && kind === 'folder') || (node.isNamed && kind === 'name')) return;
     this.#count += 1;
     if (this.#count > MAX_COVERED_FOLDERS) return makeTree(this.#root);
     if (kind === 'tree') makeTree(node);
-    else node.isWhole = true;
+    else if (kind === 'folder') node.isWhole = true;
+    else node.isNamed = true;
   }
 }
 
@@ -143,8 +172,16 @@ function makeTree(node: Node): void {
   node.inner.clear();
 }
 
-function* parts({ isTree, isWhole, inner }: Node, way: readonly string[]): Generator<{ way: readonly string[]; kind: 'folder' | 'tree' }> {
-  if (isWhole) yield { way, kind: isTree ? 'tree' : 'folder' };
+function textOf(coverage: Coverage): CoverageText {
+  const text = { names: [] as string[], folders: [] as string[], trees: [] as string[] };
+  for (const { path, kind } of coverage.parts()) text[`${kind}s`].push(path);
+  return text;
+}
+
+function* parts({ isTree, isWhole, isNamed, inner }: Node, way: readonly string[]): Generator<{ way: readonly string[]; kind: Kind }> {
+  if (isTree) return yield { way, kind: 'tree' };
+  if (isNamed) yield { way, kind: 'name' };
+  if (isWhole) yield { way, kind: 'folder' };
   for (const [name, node] of inner) yield* parts(node, [...way, name]);
 }
 

@@ -17,6 +17,9 @@ export function faultCode(thrown: unknown): string {
   throw thrown;
 }
 
+/** The code of a name of which the sender of a sync says that nothing stands there. */
+export const GONE = 'gone';
+
 /** What the codes mean to a person. */
 const TEXTS: Readonly<Record<string, string>> = Object.freeze({
   EACCES: 'permission denied',

@@ -145,9 +145,12 @@ export class TreeWatch {
     }
     try {
       if (identityOf(await folder.stat()) !== known.identity) return false;
-      coverage.addFolder(path);
+      if (heard.isWhole(path)) coverage.addFolder(path);
       const place = { path, depth: way.length, coverage };
-      for (const name of heard.namesIn(path)) await this.#followName(folder, known, { name, place });
+      for (const { name, isReplaced } of heard.namesIn(path)) {
+        if (!coverage.has(path)) coverage.addName(joinPath(path, name));
+        if (isReplaced) await this.#followName(folder, known, { name, place });
+      }
       return true;
     } finally {
       folder.release();
@@ -214,7 +217,7 @@ export class TreeWatch {
     const child = await folder.child(name).catch(() => null);
     if (child === null) return false;
     const key = name.toString('latin1');
-    const anew = place.anew || place.heard.has(place.path, key);
+    const anew = place.anew || place.heard.hasReplaced(place.path, key);
     const inside = { path, depth: place.depth + 1, anew, heard: place.heard };
     const inner = await this.#watchBelow(child, watched.inner.get(key) ?? null, inside).finally(() => child.release());
     watched.inner.set(key, inner);
@@ -244,7 +247,7 @@ export class TreeWatch {
     if (isSelf && event === 'rename') return this.#replaced(folder);
     const path = isSelf ? folder : joinPath(folder, name);
     if (!isSelf && (isPartialName(name) || (this.#excludes.isExcluded(path, false) && this.#excludes.isExcluded(path, true)))) return;
-    this.#heard.add(folder, isSelf || event !== 'rename' ? null : name);
+    this.#heard.add(folder, isSelf ? null : { name, isReplaced: event === 'rename' });
     this.#onChange();
   }
 
@@ -252,7 +255,7 @@ export class TreeWatch {
   #replaced(path: Buffer): void {
     const slash = path.lastIndexOf('/');
     if (path.length === 0) this.#heard.addEverywhere();
-    else this.#heard.add(path.subarray(0, Math.max(0, slash)), path.subarray(slash + 1));
+    else this.#heard.add(path.subarray(0, Math.max(0, slash)), { name: path.subarray(slash + 1), isReplaced: true });
     this.#onChange();
   }
 

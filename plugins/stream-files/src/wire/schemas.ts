@@ -56,8 +56,8 @@ export const totalSchema = object({ files: size, bytes: size });
 /** Why a file does not come, or not to its end. */
 export const failedSchema = object({ id: number, code });
 const paths = listOf(bytesText(MAX_LINK_BYTES), MAX_COVERED_FOLDERS);
-/** Folders of a tree by their paths below its root: of some all names in them, of others everything below. */
-const coverage = object({ folders: paths, trees: paths });
+/** Parts of a tree by their paths below its root: single names, folders with all names in them, and trees with everything below. */
+const coverage = object({ names: paths, folders: paths, trees: paths });
 /**
  * Whether the copy goes into the folder that was named, or becomes what was named. Of a sync also whether the receiver takes folders of which only some
  * is announced (a sender without that knowledge announces all), and what is to be announced, when it is not the whole tree.
