@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createPlaces, directions, says, settled } from './support/followed-trees.ts';
+import { createPlaces, directions, PATIENCE_MS, says, settled } from './support/followed-trees.ts';
 import { createSystem, eventually, type TestRelay, type TestSystem } from './support/system.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
@@ -120,7 +120,7 @@ describe.each(directions)('towline sync --watch without --delete, %s', (_directi
     renameSync(source, `${source}-away`);
     mkdirSync(source);
     writeFileSync(join(source, 'foreign'), 'x');
-    await eventually(async () => existsSync(join(target, 'foreign')), 'a file of the other folder', 60_000);
+    await eventually(async () => existsSync(join(target, 'foreign')), 'a file of the other folder', PATIENCE_MS);
     expect(readFileSync(join(target, 'sub', 'one'), 'utf8')).toBe('first');
     expect(program.stdout).not.toMatch(OTHER);
   });

@@ -42,7 +42,9 @@ export async function settled(source: string, target: string, what: string): Pro
 }
 
 /** The runs that a command with `--json` has told of. */
-export function runsOf({ stdout }: Program): { readonly unchanged: number; readonly deleted: number; readonly failed: number }[] {
+export function runsOf({
+  stdout,
+}: Program): { readonly sent: number; readonly unchanged: number; readonly deleted: number; readonly failed: number }[] {
   const lines = stdout.slice(0, stdout.lastIndexOf('\n') + 1).split('\n');
   return lines.filter((line) => line.includes('"event":"run"')).map((line) => JSON.parse(line));
 }
