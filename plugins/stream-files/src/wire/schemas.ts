@@ -1,7 +1,20 @@
 import { decodeJson, printable, TowlineError } from '@towline/protocol/plain';
 import { MAX_COVERED_FOLDERS, MAX_FILE_BYTES, MAX_JSON_PAYLOAD, MAX_LINK_BYTES, MAX_NAME_BYTES, MAX_SHOWN_PATH } from '../limits.ts';
 import { FARTHEST_TIME_MS } from '../tree/file-time.ts';
-import { boolean, bytesText, type Check, type Checked, integer, listOf, Mismatch, numberWithin, object, ofKind, oneOf, text } from './shape.ts';
+import {
+  boolean,
+  bytesText,
+  type Check,
+  type Checked,
+  integer,
+  listOf,
+  Mismatch,
+  numberWithin,
+  object,
+  ofKind,
+  oneOf,
+  text,
+} from './shape.ts';
 
 const number = integer(0, 0xffff_ffff);
 const size = integer(0, MAX_FILE_BYTES);
