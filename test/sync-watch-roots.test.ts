@@ -98,6 +98,20 @@ describe.each(directions)('towline sync --watch --delete, %s', (_direction, word
   });
 });
 
+describe.each(directions)('towline sync --watch --delete, %s, whose source is made anew', (_direction, words) => {
+  it('deletes nothing, though the new folder may have the number of the old one', async () => {
+    const { source, target } = places();
+    await using program = watch(['--delete', ...words(source, target)]);
+    await settled(source, target, 'the first run');
+    program.child.kill('SIGSTOP');
+    rmSync(source, { recursive: true });
+    mkdirSync(source);
+    program.child.kill('SIGCONT');
+    await says(program, OTHER, 'the error');
+    expect(readFileSync(join(target, 'sub', 'one'), 'utf8')).toBe('first');
+  });
+});
+
 describe.each(directions)('towline sync --watch --delete, %s, whose target is removed', (_direction, words) => {
   it('does not make it anew, and goes on when it is back', async () => {
     const { source, target } = places();

@@ -122,7 +122,7 @@ describe.each(Object.entries(RECEIVERS))('a hostile sender of parts of a tree, r
       [folder(1, 0, '', some), omitted(1, 'sub', 'gone'), omitted(1, 'extra', 'gone'), leave(1), listed],
     ],
     ['names a whole folder, and ends before the list does, with --delete', true, [folder(1, 0, '', some), folder(2, 1, 'sub'), leave(2)]],
-    ['means another target, with --delete', true, [folder(1, 0, '', { onto: '1 2 -' }), folder(2, 1, 'sub'), leave(2), leave(1), listed]],
+    ['means another target, with --delete', true, [folder(1, 0, '', { onto: '1 2 3 -' }), folder(2, 1, 'sub'), leave(2), leave(1), listed]],
   ] as const)('that %s makes nothing be deleted', async (_what, isDeleting, frames) => {
     const { dir, inside, before } = makeTarget();
     const { peer, end } = await receive(inside, isDeleting);
