@@ -133,14 +133,18 @@ export class StreamTable implements StreamHost {
       this.#deliverySoon = true;
       setImmediate(this.deliverAll);
     }
-    while (this.#unreadBytes > this.#parts.limits.maxUnreadBytes && this.#shedLargest());
+    // What a reader takes now is not unread: nobody is shed for it.
+    if (this.#holdsTooMuch) this.deliverAll();
+    while (this.#holdsTooMuch && this.#shedLargest());
   }
 
   /** Hands on all that has arrived. */
   readonly deliverAll = (): void => {
     this.#deliverySoon = false;
-    for (const stream of this.#touched) stream.deliver();
-    this.#touched.clear();
+    for (const stream of this.#touched) {
+      this.#touched.delete(stream);
+      stream.deliver();
+    }
   };
 
   /** From here on streams are refused, and writers are not asked for more. */
@@ -148,12 +152,12 @@ export class StreamTable implements StreamHost {
     this.#closing = true;
   }
 
-  /** Ends every stream. */
+  /** Ends every stream, after what has arrived: a complete one whose reader waits would never hear of it otherwise. */
   detachAll(error: TowlineError): void {
     this.#closing = true;
+    this.deliverAll();
     const streams = [...this.#streams.values()];
     this.#streams.clear();
-    this.#touched.clear();
     for (const stream of streams) stream.detach(error);
   }
 
@@ -234,6 +238,10 @@ export class StreamTable implements StreamHost {
     } catch (error) {
       stream.destroy(toTowlineError(error));
     }
+  }
+
+  get #holdsTooMuch(): boolean {
+    return this.#unreadBytes > this.#parts.limits.maxUnreadBytes;
   }
 
   #shedLargest(): boolean {
