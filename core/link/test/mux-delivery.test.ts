@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { ByteStream, Link } from '@towline/contract';
-import { encodeDataHead, encodeFin, encodeOpen, encodePing } from '@towline/protocol';
+import { encodeDataHead, encodeFin, encodeOpen, encodePing, TowlineError } from '@towline/protocol';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createLink, type LinkOptions } from '../src/mux/create-link.ts';
 import { within } from './linked-pair.ts';
@@ -89,5 +89,28 @@ describe('bulk that has arrived and waits for the end of the turn', () => {
     peer.send(data(1, 60_000));
     await peer.seen('reset', (frame) => frame[1] === 1);
     expect([unread.destroyed, read.destroyed]).toEqual([true, false]);
+  });
+});
+
+describe('what a user does in the moment its bytes go out', () => {
+  it('reaches the peer, though nothing else is sent: a reset', async () => {
+    const { peer, streams } = await facePeer(1);
+    streams[0]!.write('last', () => void streams[0]!.destroy(new TowlineError('session_ended')));
+    await within(peer.seen('reset'), 'the reset');
+    expect(peer.frames.filter(([type]) => type !== 'pong').map(([type]) => type)).toEqual(['data', 'reset']);
+  });
+
+  it('reaches the peer, though nothing else is sent: credit for what was read then', async () => {
+    const { peer, streams } = await facePeer(2);
+    const [writer, reader] = streams as [ByteStream, ByteStream];
+    for (let sent = 0; sent < 200_000; sent += 50_000) peer.send(data(2, 50_000));
+    await pingThrough(peer);
+    writer.write('now', () => {
+      while (reader.read() !== null);
+    });
+    await within(
+      peer.seen('credit', (frame) => frame[1] === 2),
+      'credit',
+    );
   });
 });

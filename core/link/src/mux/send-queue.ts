@@ -109,6 +109,8 @@ export class SendQueue {
     this.#sendTurns();
     this.#socket.uncork();
     this.#sending = false;
+    // Users who are told that their bytes went out may read then, or reset. A full socket calls back by itself.
+    if (this.#control.length + this.#grants.size > 0 && !this.#socketFull()) this.#schedule();
     this.#reportIdle();
   };
 
