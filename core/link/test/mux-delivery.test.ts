@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { ByteStream, Link } from '@towline/contract';
-import { encodeDataHead, encodeFin, encodeOpen, encodePing, TowlineError } from '@towline/protocol';
+import { ERRORS, encodeDataHead, encodeFin, encodeOpen, encodePing, TowlineError } from '@towline/protocol';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createLink, type LinkOptions } from '../src/mux/create-link.ts';
 import { within } from './linked-pair.ts';
@@ -113,4 +113,14 @@ describe('what a user does in the moment its bytes go out', () => {
       'credit',
     );
   });
+});
+
+it('a link that is closed says why, also when this process stands still for longer than the grace right then', async () => {
+  const { link, peer } = await facePeer(0);
+  setImmediate(() => {
+    void link.close('device_removed', 'It was removed.', 5);
+    for (const began = performance.now(); performance.now() - began < 50; );
+  });
+  expect(await within(peer.seen('close'), 'the goodbye')).toEqual(['close', ERRORS.device_removed.wire, 'It was removed.']);
+  await within(link.closed, 'the end of the link');
 });

@@ -85,10 +85,9 @@ export class MuxLink implements Link {
   async close(code: ErrorCode, message: string = ERRORS[code].text, graceMs: number = GOODBYE_MS): Promise<void> {
     if (!this.#end) {
       this.#end = { code, message, by: 'self' };
-      this.#deadline = setTimeout(this.#settle, graceMs);
       this.#streams.beginClosing();
       // What has arrived on other links to be sent on here is handed on by then.
-      setImmediate(() => this.#queue.whenIdle(() => this.#sayGoodbye()));
+      setImmediate(() => this.#sendRest(graceMs));
     }
     await this.closed;
   }
@@ -152,6 +151,13 @@ export class MuxLink implements Link {
     const bytes = this.#bytesIn + this.#queue.bytesOut;
     countTraffic(bytes - this.#bytesCounted);
     this.#bytesCounted = bytes;
+  }
+
+  /** The time counts from here: were it over before anything could be sent, the peer would not be told why. */
+  #sendRest(graceMs: number): void {
+    if (this.#saidGoodbye) return;
+    this.#deadline = setTimeout(this.#settle, graceMs);
+    this.#queue.whenIdle(() => this.#sayGoodbye());
   }
 
   #fail(error: TowlineError): void {
