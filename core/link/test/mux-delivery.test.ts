@@ -75,6 +75,19 @@ describe('bulk that has arrived and waits for the end of the turn', () => {
     expect(count.bytes).toBe(20_000);
   });
 
+  it('ends the stream of a reader that throws, and nothing else: what others wait for in the same turn arrives', async () => {
+    const { peer, streams } = await facePeer(3);
+    streams[1]!.on('data', () => {
+      throw new Error('a mistake');
+    });
+    const counts = [streams[0]!, streams[2]!].map(counting);
+    peer.send(data(2, 20_000), data(1, 20_000), data(3, 20_000));
+    await within(peer.seen('reset'), 'the reset');
+    await pingThrough(peer);
+    expect(streams.map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
+    expect(counts.map(({ bytes }) => bytes)).toEqual([20_000, 20_000]);
+  });
+
   it('does not count as unread where somebody reads it: no stream is shed for it', async () => {
     const { peer, streams } = await facePeer(2, { maxUnreadBytes: 100_000 });
     const [unread, read] = streams as [ByteStream, ByteStream];

@@ -49,7 +49,7 @@ export function encodeOpen(stream: number, head: Uint8Array): Buffer {
   return encodeFrame(FRAME_TYPE.open, stream, head);
 }
 
-/** The head of a DATA frame. Its payload of 1 to 65,536 bytes follows uncopied. */
+/** The head of a DATA frame. Its payload of 1 to {@link MAX_FRAME_PAYLOAD} bytes follows uncopied. */
 export function encodeDataHead(stream: number, payloadBytes: number): Buffer {
   return writeHead(Buffer.allocUnsafe(FRAME_HEAD_BYTES), FRAME_TYPE.data, { stream, payloadBytes });
 }
