@@ -10,6 +10,7 @@ import {
   TowlineError,
   toTowlineError,
 } from '@towline/protocol';
+import { deliverWaiting } from './bulk-delivery.ts';
 import { CreditBudget } from './credit-budget.ts';
 import { FloodGuard } from './flood-guard.ts';
 import type { LinkLimits } from './link-limits.ts';
@@ -85,9 +86,11 @@ export class MuxLink implements Link {
   async close(code: ErrorCode, message: string = ERRORS[code].text, graceMs: number = GOODBYE_MS): Promise<void> {
     if (!this.#end) {
       this.#end = { code, message, by: 'self' };
+      this.#deadline = setTimeout(this.#settle, graceMs);
+      // Some of what has arrived, on other links too, may be to be sent here.
+      deliverWaiting();
       this.#streams.beginClosing();
-      // What has arrived on other links to be sent on here is handed on by then.
-      setImmediate(() => this.#sendRest(graceMs));
+      this.#queue.whenIdle(() => this.#sayGoodbye());
     }
     await this.closed;
   }
@@ -151,13 +154,6 @@ export class MuxLink implements Link {
     const bytes = this.#bytesIn + this.#queue.bytesOut;
     countTraffic(bytes - this.#bytesCounted);
     this.#bytesCounted = bytes;
-  }
-
-  /** The time counts from here: were it over before anything could be sent, the peer would not be told why. */
-  #sendRest(graceMs: number): void {
-    if (this.#saidGoodbye) return;
-    this.#deadline = setTimeout(this.#settle, graceMs);
-    this.#queue.whenIdle(() => this.#sayGoodbye());
   }
 
   #fail(error: TowlineError): void {

@@ -11,6 +11,7 @@ import {
   TowlineError,
   toTowlineError,
 } from '@towline/protocol';
+import { deliverSoon } from './bulk-delivery.ts';
 import { ClosedStreams } from './closed-streams.ts';
 import type { CreditBudget } from './credit-budget.ts';
 import type { FloodGuard } from './flood-guard.ts';
@@ -46,7 +47,6 @@ export class StreamTable implements StreamHost {
   #lastId = 0;
   #unreadBytes = 0;
   #closing = false;
-  #deliverySoon = false;
   #listener: ((stream: ByteStream) => void) | null = null;
 
   constructor(parts: StreamTableParts) {
@@ -129,10 +129,7 @@ export class StreamTable implements StreamHost {
       this.#touched.delete(stream);
       stream.deliver();
     }
-    if (this.#touched.size > 0 && !this.#deliverySoon) {
-      this.#deliverySoon = true;
-      setImmediate(this.deliverAll);
-    }
+    if (this.#touched.size > 0) deliverSoon(this.deliverAll);
     // What a reader takes now is not unread: nobody is shed for it.
     if (this.#holdsTooMuch) this.deliverAll();
     while (this.#holdsTooMuch && this.#shedLargest());
@@ -140,7 +137,6 @@ export class StreamTable implements StreamHost {
 
   /** Hands on all that has arrived. */
   readonly deliverAll = (): void => {
-    this.#deliverySoon = false;
     for (const stream of this.#touched) {
       this.#touched.delete(stream);
       stream.deliver();
