@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createChangeInbox } from '../src/sync/change-inbox.ts';
 import { createRunsOwed } from '../src/sync/runs-owed.ts';
 import { Coverage } from '../src/tree/coverage.ts';
@@ -9,6 +9,8 @@ function coverageOf(...folders: readonly string[]): Coverage {
 }
 const heard = (...folders: readonly string[]) => ({ isComplete: true, coverage: coverageOf(...folders), isLook: false });
 const look = { isComplete: true, coverage: Coverage.whole(), isLook: true };
+
+afterEach(() => void vi.useRealTimers());
 
 describe('changes that wait for a run', () => {
   it('are one, wherever they were heard of', async () => {
@@ -39,6 +41,21 @@ describe('changes that wait for a run', () => {
     inbox.delayLooks(0);
     inbox.put(look);
     expect(await later).toMatchObject({ isLook: true });
+  });
+
+  it('that a look has found are not put off for ever by those that are heard of all the while, and are one with them then', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const inbox = createChangeInbox();
+    inbox.put(look);
+    for (let second = 0; second < 300; second += 1) {
+      inbox.put(heard('log'));
+      const { coverage } = await inbox.take();
+      if (coverage.isWhole) break;
+      vi.advanceTimersByTime(1_000);
+    }
+    expect(performance.now()).toBeLessThan(120_000);
+    inbox.put(heard('next'));
+    expect((await inbox.take()).coverage.toText()).toEqual({ names: [], folders: ['next'], trees: [] });
   });
 
   it('that are heard of are told whoever wants to give way to them, looks are not', () => {

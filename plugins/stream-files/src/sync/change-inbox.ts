@@ -1,12 +1,15 @@
 import { Coverage } from '../tree/coverage.ts';
 import type { TreeChange } from '../watch/tree-changes.ts';
 
+/** What a look has found waits no longer than this for a moment in which nothing is heard, milliseconds. */
+const LOOK_WAITS_MS = 60_000;
+
 /** Changes of a tree that were told and not taken: those of one moment, or of one run, are one. */
 export interface ChangeInbox {
   put(change: TreeChange): void;
   /** Nothing more comes. */
   fail(error: unknown): void;
-  /** Waits for a change; what was heard of comes before what a look has found. @throws what it failed with. */
+  /** Waits for a change; what was heard of comes before what a look has found, for a minute: then both are one. @throws what it failed with. */
   take(): Promise<TreeChange>;
   /** What a look has found is taken no earlier than in so many milliseconds. */
   delayLooks(ms: number): void;
@@ -22,12 +25,16 @@ export function createChangeInbox(): ChangeInbox {
   let [wake, tell]: [() => void, (() => void) | null] = [() => {}, null];
   const next = (): TreeChange | null => {
     if (failure !== null) throw failure.error;
+    const lookIsDueMs = hasLook ? performance.now() - looksAt : Number.NEGATIVE_INFINITY;
     if (!heard.isEmpty) {
-      const coverage = heard;
+      // Where something is heard all the while there is no such moment, and nothing else finds what was missed.
+      const isLate = lookIsDueMs >= LOOK_WAITS_MS;
+      const coverage = isLate ? Coverage.whole() : heard;
       heard = new Coverage();
+      hasLook &&= !isLate;
       return { isComplete, coverage, isLook: false };
     }
-    if (!hasLook || performance.now() < looksAt) return null;
+    if (lookIsDueMs < 0) return null;
     hasLook = false;
     return { isComplete, coverage: Coverage.whole(), isLook: true };
   };
@@ -42,8 +49,10 @@ export function createChangeInbox(): ChangeInbox {
   return {
     put(change) {
       isComplete = change.isComplete;
-      if (change.isLook) hasLook = true;
-      else heard.add(change.coverage);
+      if (change.isLook) {
+        if (!hasLook) looksAt = Math.max(looksAt, performance.now());
+        hasLook = true;
+      } else heard.add(change.coverage);
       if (!change.isLook) tell?.();
       wake();
     },
