@@ -51,7 +51,7 @@ export const MAX_PATTERN_BYTES = 12_288;
 export const MAX_NOTED_FILES = 200;
 /** Folders that are watched at a time on each side. */
 export const MAX_WATCHED_FOLDERS = 100_000;
-/** Folders that a run of a sync is confined to. For more of them the whole tree is gone through. */
+/** Folders and names that a run of a sync is confined to, with the folders on the way to them. For more of them the whole tree is gone through. */
 export const MAX_COVERED_FOLDERS = 10_000;
 /** Folders as they are told a peer, bytes of JSON: they fit a frame with what else is in it. */
 export const MAX_COVERAGE_TEXT = 30_000;

@@ -51,6 +51,21 @@ describe('parts of a tree', () => {
     expect(coverage.toText()).toEqual({ names: [], folders: ['folder'], trees: [] });
   });
 
+  it('are not told by paths that a peer refuses: a tree may be deeper than a path is long', () => {
+    const deep = Array.from({ length: 17 }, () => 'x'.repeat(250)).join('/');
+    const [folders, names] = [new Coverage(), new Coverage()];
+    folders.addFolder(bytes(deep));
+    expect(folders.toText()).toBeNull();
+    names.addName(bytes(`${deep.slice(0, 4_000)}/${'y'.repeat(200)}`));
+    expect(names.toText()).toEqual({ names: [], folders: [deep.slice(0, 4_000)], trees: [] });
+  });
+
+  it('become the whole tree by folders on the way, too: what a peer names takes a bounded amount of memory', () => {
+    const coverage = new Coverage();
+    for (let at = 0; at < MAX_COVERED_FOLDERS / 100; at += 1) coverage.add(coverageOf([`${at}/${'x/'.repeat(150)}x`]));
+    expect(coverage.isWhole).toBe(true);
+  });
+
   const BAD = ['..', '.', 'a/..', '../a', '/etc', 'a//b', 'a/', 'a\0', 'x'.repeat(256), 'a/'.repeat(300).concat('a'), '.towline-part-s00'];
   it.each(BAD)('of a peer cannot be %j', (path) => {
     expect(() => coverageOf([path])).toThrow(/cannot be one of the tree/);

@@ -1,5 +1,5 @@
 import { TowlineError } from '@towline/protocol/plain';
-import { MAX_COVERAGE_TEXT, MAX_COVERED_FOLDERS, MAX_DEPTH } from '../limits.ts';
+import { MAX_COVERAGE_TEXT, MAX_COVERED_FOLDERS, MAX_DEPTH, MAX_LINK_BYTES } from '../limits.ts';
 import { FileFault, faultCode } from './file-fault.ts';
 import { checkName } from './names.ts';
 
@@ -120,9 +120,7 @@ export class Coverage {
   /** As it is told a peer; with folders instead of names when that is shorter and has to be. Null for the whole tree, or what is too long to be told. */
   toText(): CoverageText | null {
     if (this.isWhole) return null;
-    return (
-      [textOf(this), textOf(this.#withoutNames())].find((text) => Buffer.byteLength(JSON.stringify(text)) <= MAX_COVERAGE_TEXT) ?? null
-    );
+    return [textOf(this), textOf(this.#withoutNames())].find(isTellable) ?? null;
   }
 
   /** What is meant, by paths, one character a byte. */
@@ -153,13 +151,17 @@ export class Coverage {
     let node = this.#root;
     for (const [at, name] of way.entries()) {
       if (node.isTree || (kind === 'name' && node.isWhole && at === way.length - 1)) return;
-      const inner = node.inner.get(name) ?? newNode();
-      node.inner.set(name, inner);
+      let inner = node.inner.get(name);
+      if (inner === undefined) {
+        // Those on the way count too: each takes as much memory as those that are meant.
+        this.#count += 1;
+        if (this.#count > MAX_COVERED_FOLDERS) return makeTree(this.#root);
+        inner = newNode();
+        node.inner.set(name, inner);
+      }
       node = inner;
     }
-    if (node.isTree || (node.isWhole && kind === 'folder') || (node.isNamed && kind === 'name')) return;
-    this.#count += 1;
-    if (this.#count > MAX_COVERED_FOLDERS) return makeTree(this.#root);
+    if (node.isTree) return;
     if (kind === 'tree') makeTree(node);
     else if (kind === 'folder') node.isWhole = true;
     else node.isNamed = true;
@@ -176,6 +178,12 @@ function textOf(coverage: Coverage): CoverageText {
   const text = { names: [] as string[], folders: [] as string[], trees: [] as string[] };
   for (const { path, kind } of coverage.parts()) text[`${kind}s`].push(path);
   return text;
+}
+
+/** Whether a peer takes it: no path of it is longer than a path is elsewhere, and all of it fits a frame. */
+function isTellable(text: CoverageText): boolean {
+  const isShort = Object.values(text).every((paths: readonly string[]) => paths.every(({ length }) => length <= MAX_LINK_BYTES));
+  return isShort && Buffer.byteLength(JSON.stringify(text)) <= MAX_COVERAGE_TEXT;
 }
 
 function* parts({ isTree, isWhole, isNamed, inner }: Node, way: readonly string[]): Generator<{ way: readonly string[]; kind: Kind }> {
