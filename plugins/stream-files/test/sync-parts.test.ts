@@ -160,8 +160,26 @@ describe('what a run leaves', () => {
     observer.onOutcome?.({ kind: 'folder', size: 0, path: Buffer.from('a/lost'), status: 'done', change: 'new' });
     observer.onOmitted?.(Buffer.from('b/unread'), 'EACCES');
     observer.onRemoved?.({ path: Buffer.from('c/kept'), kind: 'file', code: 'EPERM' });
-    expect(unsettled.failed.toText()).toEqual({ names: [], folders: ['a/sub', 'b', 'c'], trees: ['b/unread'] });
+    expect(unsettled.failed.toText()).toEqual({ names: ['c'], folders: ['a/sub', 'b', 'c'], trees: ['b/unread'] });
     expect(unsettled.missing.toText()).toEqual({ names: [], folders: [], trees: ['a/lost'] });
+  });
+
+  it('is what could not be removed, from the name on that is gone: that is what is asked for again', async () => {
+    const { inside, outside } = makePlaces();
+    write(outside, { 'extra/deep/file': 'x' });
+    const { observer, unsettled } = noteUnsettled({}, coverageOf([], [], ['extra']));
+    for (const path of ['extra/deep/file', 'there/unread'])
+      observer.onRemoved?.({ path: Buffer.from(path), kind: path === 'there/unread' ? 'folder' : 'file', code: 'EPERM' });
+    write(inside, { 'there/unread/file': 'x' });
+    write(outside, { 'there/unread/extra': 'x' });
+    await syncHere({ source: inside, target: outside, delete: true, coverage: unsettled.failed });
+    expect(allIn(outside)).toEqual(['there', 'there/unread', 'there/unread/file']);
+  });
+
+  it('is everything, where there was more to be removed than is remembered', () => {
+    const { observer, unsettled } = noteUnsettled({}, coverageOf(['a']));
+    observer.onRemoved?.({ path: Buffer.alloc(0), kind: 'folder', code: 'too_many' });
+    expect(unsettled.failed.isWhole).toBe(true);
   });
 
   it('is everything, where a peer names what is no path', () => {

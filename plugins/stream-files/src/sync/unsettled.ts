@@ -1,4 +1,4 @@
-import type { TransferObserver } from '../observer.ts';
+import type { Removal, TransferObserver } from '../observer.ts';
 import { Coverage } from '../tree/coverage.ts';
 
 /** What one run has left to be done. */
@@ -31,11 +31,20 @@ export function noteUnsettled(observer: TransferObserver, coverage: Coverage): {
       observer.onOmitted?.(path, code);
     },
     onRemoved(removal) {
-      if (removal.code !== undefined) failed.addFolder(folderOf(removal.path));
+      if (removal.code !== undefined) noteKept(failed, removal);
       observer.onRemoved?.(removal);
     },
   };
   return { observer: noting, unsettled };
+}
+
+/** Something could not be removed. It, or any folder that holds it, may be what the sender lacks: each is asked for again by its name. */
+function noteKept(failed: Coverage, { path, kind, code }: Removal): void {
+  // Of the root: more than is remembered, in any folder.
+  if (path.length === 0 && code === 'too_many') return failed.addTree(Buffer.alloc(0));
+  for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) failed.addName(path.subarray(0, end));
+  failed.addFolder(folderOf(path));
+  if (kind === 'folder') failed.addFolder(path);
 }
 
 /** Whether it is nothing that could be sent, and no failure: a device, a FIFO, a socket, what an unfinished copy left. */
