@@ -14,8 +14,10 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { SYNC_BYTES } from '../src/limits.ts';
 import { receiveFiles } from '../src/receive/receive-files.ts';
 import { openTarget } from '../src/receive/target.ts';
 import { partialName, partialStem } from '../src/tree/names.ts';
@@ -75,6 +77,33 @@ describe('what must not be lost', () => {
     expect(readdirSync(join(inside, 'root')).sort()).toEqual([...names].sort());
     const contents = names.map((name) => readFileSync(join(inside, 'root', name), 'utf8'));
     expect(contents.filter((content) => content !== 'new' && content !== 'as it was before')).toEqual([]);
+  });
+
+  it('is what a disk failed to take while more came: the file is not put into its place, though its last fsync says nothing of it', async () => {
+    const { inside, outside } = makePlaces();
+    writeFileSync(join(outside, 'f'), Buffer.alloc(SYNC_BYTES + 1, 'x'));
+    writeFileSync(join(inside, 'f'), 'as it was before');
+    const probe = await open(join(inside, 'f'));
+    const handles = Object.getPrototypeOf(probe) as FileHandle;
+    await probe.close();
+    // The system tells of it once: whoever asks first hears of it, and the other may be done before.
+    let hasFsynced = () => {};
+    const fsynced = new Promise<void>((resolve) => (hasFsynced = resolve));
+    const sync = handles.sync;
+    vi.spyOn(handles, 'sync').mockImplementation(function (this: FileHandle) {
+      return sync.call(this).finally(hasFsynced);
+    });
+    const failing = vi.spyOn(handles, 'datasync').mockImplementation(async () => {
+      await Promise.race([fsynced, new Promise((resolve) => setTimeout(resolve, 1_000))]);
+      throw Object.assign(new Error('EIO'), { code: 'EIO', syscall: 'fdatasync' });
+    });
+    try {
+      expect(await copyHere(join(outside, 'f'), inside)).toEqual([' EIO']);
+      expect(failing).toHaveBeenCalledOnce();
+    } finally {
+      vi.restoreAllMocks();
+    }
+    expect(readFileSync(join(inside, 'f'), 'utf8')).toBe('as it was before');
   });
 
   it('is what has a name that only begins like that of a partial file of a sync, also with --delete', async () => {

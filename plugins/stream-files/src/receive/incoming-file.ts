@@ -55,6 +55,7 @@ export class IncomingFile {
   #writing: Promise<void> = Promise.resolve();
   /** Bytes that were written and not sent to the disk; null while some are. */
   #unsynced: number | null = 0;
+  #syncing: Promise<void> = Promise.resolve();
   #fault: unknown = null;
 
   private constructor(entry: IncomingEntry, folder: Folder) {
@@ -192,6 +193,7 @@ export class IncomingFile {
   async place(hash: Buffer): Promise<'done' | 'same'> {
     await this.#flush();
     await this.#writing;
+    await this.#syncing;
     this.#requireWhole(hash);
     if (this.#present !== null) {
       await finishFile(this.#present, this.entry).catch(ignoreForeign);
@@ -278,15 +280,15 @@ export class IncomingFile {
     this.#startSync(handle, this.#position - position);
   }
 
-  /** Has what was written sent to the disk beside what comes, when it is much. Whoever closes the file waits for it. */
+  /** Has what was written sent to the disk beside what comes, when it is much. Whoever places or closes the file waits for it. */
   #startSync(handle: FileHandle, more: number): void {
     if (this.#unsynced === null || (this.#unsynced += more) < SYNC_BYTES) return;
     this.#unsynced = null;
     const synced = () => {
       this.#unsynced = 0;
     };
-    // The system tells that the disk failed once only.
-    handle.datasync().then(synced, (error: unknown) => this.#fail(error));
+    // The system tells that the disk failed once only: the last fsync may not hear of it.
+    this.#syncing = handle.datasync().then(synced, (error: unknown) => this.#fail(error));
   }
 
   #fail(error: unknown): void {
