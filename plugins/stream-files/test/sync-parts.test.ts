@@ -89,6 +89,16 @@ describe.each(SIDES)('a sync of parts of a tree, %s', (_side, only) => {
     expect(allIn(outside)).toEqual(['cache', 'cache/kept', 'file', 'none', 'none/kept']);
   });
 
+  it('deletes what stands under a name that is excluded only as what it is now, as a whole run does', async () => {
+    const { inside, outside } = makePlaces();
+    write(inside, { 'a/cache/file': 'x', 'a/out/file': 'x' });
+    write(outside, { 'a/cache': 'a file', 'a/out/kept': 'x' });
+    const parts = only(coverageOf([], [], ['a/cache', 'a/out']));
+    const did = await syncHere({ source: inside, target: outside, delete: true, exclude: ['cache/', 'out/'], ...parts });
+    expect(did).toMatchObject({ failures: [], removed: ['a/cache'] });
+    expect(allIn(outside)).toEqual(['a', 'a/out', 'a/out/kept']);
+  });
+
   it.each(Array.from({ length: 12 }, (_, seed) => seed))(
     'comes to the same tree by what the watch has heard alone, times of folders too (seed %i)',
     async (seed) => {

@@ -82,12 +82,15 @@ function lookAt(parts: AnnounceParts, place: Place, { name, as }: Required<Named
   // Gone since the folder was read: it is as if it had never been there.
   if (stats === null && place.parent !== 0) return announceGone(parts, place, name);
   if (stats === null) throw new FileFault('ENOENT');
-  if (place.parent !== 0 && parts.excludes?.isExcluded(pathOf(place, as), stats.isDirectory())) return null;
+  if (place.parent !== 0 && parts.excludes?.isExcluded(pathOf(place, as), stats.isDirectory())) return announceGone(parts, place, name);
   if (!stats.isFile() && !stats.isDirectory() && !stats.isSymbolicLink()) throw new FileFault('special');
   return stats;
 }
 
-/** Who asks for one name is told when nothing stands there: of a folder that is announced whole, what is not named says so. */
+/**
+ * Who asks for one name is told when nothing stands there, or what is excluded: of a folder that is announced whole, what is not named says so.
+ * The receiver keeps what is excluded there; a name may be that of a file there and of an excluded folder here.
+ */
 function announceGone({ writer }: AnnounceParts, place: Place, name: Buffer): null {
   if (!place.covered.isWhole && coveredIn(place.covered, name).isNamed)
     writer.sendJson(Frame.omitted, { parent: place.parent, name: name.toString('latin1'), code: GONE });
