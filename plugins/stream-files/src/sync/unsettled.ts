@@ -42,7 +42,7 @@ export function noteUnsettled(observer: TransferObserver, coverage: Coverage): {
 function noteKept(failed: Coverage, { path, kind, code }: Removal): void {
   // Of the root: more than is remembered, in any folder.
   if (path.length === 0 && code === 'too_many') return failed.addTree(Buffer.alloc(0));
-  for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) failed.addName(path.subarray(0, end));
+  for (let end = path.indexOf('/'); end !== -1 && !failed.isWhole; end = path.indexOf('/', end + 1)) failed.addName(path.subarray(0, end));
   failed.addFolder(folderOf(path));
   if (kind === 'folder') failed.addFolder(path);
 }
