@@ -32,6 +32,10 @@ const LISTS: Readonly<Record<string, (store: Store, fault: Fault) => Store>> = {
     })),
   secrets: secretList,
   'secrets of one scope': secretList,
+  'entries of secrets': (store, fault) =>
+    replace(store, 'secrets', (good) => ({
+      listEntries: (filter, page, caller) => fault((asked) => good.listEntries(filter, asked, caller) as Promise<Page<never>>, page),
+    })),
   'devices by owner and shares': deviceList,
   'sessions by owner and shares': sessionList,
   'audit, oldest first': auditList,
