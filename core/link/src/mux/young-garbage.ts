@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
  * Growth of memory outside of V8's heap after which young garbage is collected, bytes. Every chunk that is read is such memory, behind an
  * object of a few bytes in the heap. V8 collects young objects when they fill megabytes, which those of a bulk transfer hardly do; what
  * it does instead is a whole collection, whenever the memory outside and inside has grown by some 16 MiB since the last one. That
- * took half of the processor time of a forwarded flow.
+ * took a third of the processor time of a forwarded flow.
  */
 const COLLECT_AFTER_BYTES = 4_194_304;
 /** Traffic between two looks, bytes: a look takes microseconds. */

@@ -3,7 +3,8 @@ import { runInNewContext } from 'node:vm';
 
 /**
  * Content after which young garbage is collected, bytes. Each chunk is memory outside of V8's heap, behind an object of a few bytes in it; left to
- * itself V8 collects the whole heap for every 64 MiB of it.
+ * itself V8 collects the whole heap for it, again and again. Links have the like of their own (core/link/src/mux/young-garbage.ts), measured by
+ * what is held; that package is more than this program should load at each start.
  */
 const EVERY_BYTES = 16_777_216;
 
